@@ -1,0 +1,27 @@
+export { avg, compose, count, max, min, sum } from './aggregators.ts'
+export type { Measure } from './aggregators.ts'
+export type { Ignored, NotPromise, UseMapAsyncInstead } from './async-function.ts'
+export { collect, distinct, topK } from './collecting-aggregators.ts'
+export type { Distinguishable, Rank } from './collecting-aggregators.ts'
+export { assertJobName, buildGraph, defineJob, isJobDefinition } from './job.ts'
+export type { Flow, JobDefinition, SourceOptions } from './job.ts'
+export type { CheckpointingOptions, JobOptions, MillraceConfig, Params, RestartOptions } from './options.ts'
+export { outputTag } from './output-tag.ts'
+export type { OutputTag } from './output-tag.ts'
+export type {
+  Counter,
+  KeyedProcessContext,
+  KeyedProcessOperator,
+  Metrics,
+  OperatorContext,
+  ProcessContext,
+  ProcessOperator,
+  TimerContext,
+  Timers,
+  WindowContext,
+} from './process.ts'
+export { aggregating, list, map, reducing, unionList, value } from './state.ts'
+export type { DefaultedValueDeclaration, StateView } from './state.ts'
+export type { DisplayOptions, EventTimeOptions, KeyedStream, Stream, WindowedStream, WindowResult } from './stream.ts'
+export { type } from './type.ts'
+export type { Typed, UncheckedType } from './type.ts'

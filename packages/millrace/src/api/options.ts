@@ -1,0 +1,63 @@
+/** The options that `defineJob` takes, and that the command line, the environment and millrace.config.ts may override. */
+import type { Json } from '../base/json.ts'
+import type { Duration } from '../time/index.ts'
+
+/** What the job reads as `flow.params`. Plain JSON, since it goes to every worker thread. */
+export type Params = { readonly [name: string]: Json }
+
+/** Everything has a default. */
+export interface JobOptions<P extends Params = Params> {
+  /** Subtasks of every operator. Default 1. */
+  readonly parallelism?: number
+  /** Key groups, 1 to 32768: the upper bound of `parallelism`. Default 128. May change on restore. */
+  readonly maxParallelism?: number
+  /** Where working state lives. Default `heap`. */
+  readonly stateBackend?: 'heap' | 'rocksdb'
+  readonly checkpointing?: CheckpointingOptions
+  readonly restart?: RestartOptions
+  /** Values of `flow.params`; a value given elsewhere as text is read as the type it has here. */
+  readonly params?: P
+}
+
+/** What millrace.config.ts exports as default: options of every job run from that directory. */
+export interface MillraceConfig extends JobOptions {
+  /** Where snapshots live: a directory, relative to the working directory. Default `.millrace`. */
+  readonly storage?: string
+}
+
+export interface CheckpointingOptions {
+  /** From the start of one checkpoint to the start of the next. Default '10s'. */
+  readonly interval?: Duration
+  /** A checkpoint that takes longer is aborted. Default '10m'. */
+  readonly timeout?: Duration
+  /** Least time from the end of one checkpoint to the start of the next. Default 0. */
+  readonly minPause?: Duration
+  /** Failed checkpoints in a row that the job survives. Default 10. */
+  readonly tolerableFailures?: number
+  /** How many checkpoints are kept. Default 3. */
+  readonly retain?: number
+  /** What becomes of the checkpoints when the job is cancelled. Default `retain`. */
+  readonly onCancel?: 'retain' | 'delete'
+  /** What becomes of them when a bounded job has finished. Default `delete`. */
+  readonly onFinish?: 'retain' | 'delete'
+  /** Write only what changed since the last checkpoint. Default true. */
+  readonly incremental?: boolean
+  /** Default `zstd`. */
+  readonly compression?: 'zstd' | 'none'
+}
+
+/** Restarts wait `initialDelay`, then `multiplier` times longer each time, up to `maxDelay`. */
+export interface RestartOptions {
+  /** `none`: the first failure fails the job. Default `exponential-delay`. */
+  readonly strategy?: 'exponential-delay' | 'none'
+  /** Default '1s'. */
+  readonly initialDelay?: Duration
+  /** Default '1m'. */
+  readonly maxDelay?: Duration
+  /** Default 2. */
+  readonly multiplier?: number
+  /** Each delay is varied at random by up to this fraction, 0 to 1. Default 0.1. */
+  readonly jitter?: number
+  /** After running this long without a failure the delay starts from `initialDelay` again. Default '1h'. */
+  readonly resetAfter?: Duration
+}

@@ -1,0 +1,105 @@
+/**
+ * State as operators declare it: `state: { cart: value<Cart>(), seen: map<string, number>({ ttl: '7d' }) }`. The property's name is
+ * the state's name. A declaration holds nothing; inside `onRecord` and `onTimer`, `ctx.state.cart` is the state of the current key.
+ */
+import { MillraceError } from '../base/errors.ts'
+import type {
+  AggregatingDeclaration,
+  AggregatingState,
+  Aggregator,
+  DefaultedValueState,
+  Key,
+  ListDeclaration,
+  ListState,
+  MapDeclaration,
+  MapState,
+  OperatorStateShape,
+  ReducingDeclaration,
+  ReducingState,
+  StateOptions,
+  StateShape,
+  UnionListDeclaration,
+  ValueDeclaration,
+  ValueState,
+  ValueStateOptions,
+} from '../state/declarations.ts'
+import { parseDuration } from '../time/index.ts'
+import { assertSynchronous } from './async-function.ts'
+
+/** A value state whose `get` never returns undefined. */
+export interface DefaultedValueDeclaration<T> extends ValueDeclaration<T> {
+  readonly options: ValueStateOptions<T> & { readonly default: T }
+}
+
+/**
+ * One value per key. Flink: ValueState.
+ * @param options `default`: what `get` returns while nothing is set; `ttl`; `schema`: reserved
+ */
+export function value<T>(options: ValueStateOptions<T> & { readonly default: T }): DefaultedValueDeclaration<T>
+export function value<T>(options?: ValueStateOptions<T>): ValueDeclaration<T>
+export function value<T>(options: ValueStateOptions<T> = {}): ValueDeclaration<T> {
+  return { kind: 'value', options: checked(options, 'value') }
+}
+
+/** A list per key, appended to in O(1); in an operator that is not keyed, a list that is split when the parallelism changes. Flink: ListState. */
+export function list<T>(options: StateOptions = {}): ListDeclaration<T> {
+  return { kind: 'list', options: checked(options, 'list') }
+}
+
+/** Operator state of which every subtask gets all elements on restore. Flink: getUnionListState. */
+export function unionList<T>(options: StateOptions = {}): UnionListDeclaration<T> {
+  return { kind: 'unionList', options: checked(options, 'unionList') }
+}
+
+/** A map per key; each entry is stored, changed and expires on its own. Flink: MapState. */
+export function map<K extends Key, V>(options: StateOptions = {}): MapDeclaration<K, V> {
+  return { kind: 'map', options: checked(options, 'map') }
+}
+
+/** One value per key, into which `add` folds another with `fn`. Flink: ReducingState. */
+export function reducing<T>(fn: (a: T, b: T) => T, options: StateOptions = {}): ReducingDeclaration<T> {
+  assertSynchronous(fn, 'reducing(fn)')
+  return { kind: 'reducing', options: checked(options, 'reducing'), reduce: fn }
+}
+
+/** An accumulator per key. `get` of a key to which nothing was added gives the result of the empty accumulator. Flink: AggregatingState. */
+export function aggregating<T, A, R>(
+  aggregator: Aggregator<T, A, R>,
+  options: StateOptions = {},
+): AggregatingDeclaration<T, A, R> {
+  assertAggregator(aggregator, 'aggregating(aggregator)')
+  return { kind: 'aggregating', options: checked(options, 'aggregating'), aggregator }
+}
+
+/** @throws GRAPH_INVALID when a part of the aggregator is missing, ASYNC_FUNCTION when one is async */
+export function assertAggregator(aggregator: Aggregator<any, any, any>, where: string): void {
+  if (typeof aggregator !== 'object' || aggregator === null) {
+    throw new MillraceError('GRAPH_INVALID', `${where} needs an aggregator: { create, add, merge?, result }`)
+  }
+  for (const part of ['create', 'add', 'result'] as const) assertSynchronous(aggregator[part], `${part} of ${where}`)
+  if (aggregator.merge !== undefined) assertSynchronous(aggregator.merge, `merge of ${where}`)
+}
+
+function checked<O extends StateOptions>(options: O, kind: string): O {
+  const { ttl } = options
+  if (ttl !== undefined) parseDuration(typeof ttl === 'object' && ttl !== null ? ttl.ttl : ttl, `ttl of ${kind}()`)
+  return options
+}
+
+/** What `ctx.state` is, given the declarations. */
+export type StateView<S extends StateShape | OperatorStateShape> = { readonly [Name in keyof S]: StateOf<S[Name]> }
+
+type StateOf<D> =
+  D extends DefaultedValueDeclaration<infer T>
+    ? DefaultedValueState<T>
+    : D extends ValueDeclaration<infer T>
+      ? ValueState<T>
+      : D extends MapDeclaration<infer K, infer V>
+        ? MapState<K, V>
+        : D extends ReducingDeclaration<infer T>
+          ? ReducingState<T>
+          : D extends AggregatingDeclaration<infer T, any, infer R>
+            ? AggregatingState<T, R>
+            : D extends ListDeclaration<infer T> | UnionListDeclaration<infer T>
+              ? ListState<T>
+              : never

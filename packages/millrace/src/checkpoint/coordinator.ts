@@ -1,0 +1,389 @@
+/**
+ * Acts on the checkpoint protocol: triggers slots, publishes manifests, tells slots to commit, and afterwards merges segments and
+ * clears what nobody needs any more.
+ *
+ * The commit point of a checkpoint is its manifest. After it was published the lock is confirmed once more, and only then is
+ * anything committed: a process that was fenced meanwhile has published a stray manifest, which is in nobody's past, and stops
+ * (DESIGN invariant 7; ARCHITECTURE.md, "Fencing").
+ */
+import { assert } from '../base/assert.ts'
+import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
+import { failpoint } from '../base/failpoint.ts'
+import { encodeManifest } from '../snapshot/manifest.ts'
+import type { KeyedStateInfo, Manifest, OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
+import { manifestName, segmentName } from '../snapshot/object-names.ts'
+import { planMerge } from '../snapshot/merge-policy.ts'
+import { mergeSegments } from '../snapshot/merge-segments.ts'
+import { SegmentNumbers } from './segment-numbers.ts'
+import type { SnapshotStore } from '../store/contract.ts'
+import type { FromSlot, SlotSnapshot, ToSlot } from './mail.ts'
+import {
+  nextTickMs,
+  startProtocol,
+  transition,
+  type Pending,
+  type ProtocolAction,
+  type ProtocolEvent,
+  type ProtocolOptions,
+  type ProtocolState,
+} from './protocol.ts'
+
+/** What a manifest says of the run, the same in all of them. */
+export type ManifestHead = Pick<
+  Manifest,
+  'job' | 'run' | 'runId' | 'lineage' | 'token' | 'millrace' | 'parallelism' | 'maxParallelism' | 'nextStateId'
+> & { readonly operators: readonly { readonly name: string; readonly kind: string; readonly states: readonly KeyedStateInfo[] }[] }
+
+export interface CoordinatorOptions {
+  readonly protocol: ProtocolOptions
+  readonly compression: 'zstd' | 'none'
+  readonly head: ManifestHead
+  /** The snapshot that slots were restored from. */
+  readonly restored: Manifest | undefined
+  /** The first checkpoint holds everything: its delta could not be told from what the restored one holds. */
+  readonly fullFirst: boolean
+  readonly firstCheckpointId: number
+}
+
+/** The outside world. */
+export interface CoordinatorWorld {
+  readonly store: SnapshotStore
+  readonly segments: SegmentNumbers
+  now(): number
+  /** Calls back after `delayMs`; the result cancels it. */
+  schedule(delayMs: number, callback: () => void): () => void
+  /** Throws FENCED unless this process still owns the job. */
+  confirm(): Promise<void>
+  send(mail: ToSlot): void
+  /** Ends the attempt. */
+  fail(error: MillraceError): void
+  /** Something happened to a checkpoint. */
+  report(outcome: CheckpointOutcome): void
+  /** A checkpoint is complete: older ones may go. Called one at a time. */
+  collectGarbage(current: Manifest): Promise<void>
+  /** Lets the event loop run. */
+  yield(): Promise<void>
+}
+
+export interface CheckpointOutcome {
+  readonly id: number
+  readonly trigger: Pending['reason']
+  readonly outcome: 'complete' | 'declined' | 'expired' | 'publish-failed'
+  readonly startedAtMs: number
+  readonly durationMs: number
+  /** Bytes that this checkpoint wrote, and of all segments it names. */
+  readonly newBytes: number
+  readonly totalBytes: number
+  readonly error: string | undefined
+}
+
+/** Segments being merged, and what they became. */
+interface Merge {
+  readonly inputs: readonly SegmentRef[]
+  output: SegmentRef | undefined
+}
+
+interface Waiter {
+  readonly fromId: number
+  resolve(id: number): void
+  reject(error: unknown): void
+}
+
+export class CheckpointCoordinator {
+  private readonly options: CoordinatorOptions
+  private readonly world: CoordinatorWorld
+  private state: ProtocolState
+  private current: Manifest | undefined
+  private part: SlotSnapshot | undefined
+  private lastError: MillraceError | undefined
+  private cancelTimer: () => void = () => undefined
+  private waiters: Waiter[] = []
+  /** Waits for the commit of a checkpoint to be acknowledged. */
+  private readonly committing = new Map<number, { resolve(): void; reject(error: unknown): void }>()
+  /** The segment of the pending checkpoint. */
+  private writing: string | undefined
+  private merge: Merge | undefined
+  private background: Promise<void> = Promise.resolve()
+  private closed = false
+
+  constructor(options: CoordinatorOptions, world: CoordinatorWorld) {
+    this.options = options
+    this.world = world
+    this.current = options.restored
+    const baseId = options.fullFirst || !options.protocol.incremental ? undefined : options.restored?.id
+    this.state = startProtocol(options.protocol, options.firstCheckpointId, baseId, world.now())
+  }
+
+  start(): void {
+    this.arm()
+  }
+
+  /** The newest complete snapshot. */
+  get latest(): Manifest | undefined {
+    return this.current
+  }
+
+  get nextCheckpointId(): number {
+    return this.state.nextId
+  }
+
+  /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
+  async request(reason: 'user' | 'stop' | 'finish'): Promise<number> {
+    if (this.closed || this.state.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job is ending; no further checkpoint is taken')
+    const fromId = this.state.nextId
+    const done = new Promise<number>((resolve, reject) => this.waiters.push({ fromId, resolve, reject }))
+    this.apply({ type: 'request', reason, nowMs: this.world.now() })
+    const id = await done
+    if (reason !== 'user') await new Promise<void>((resolve, reject) => this.committing.set(id, { resolve, reject }))
+    return id
+  }
+
+  receive(mail: FromSlot): void {
+    const nowMs = this.world.now()
+    if (mail.type === 'acknowledged') {
+      this.part = mail.part
+      this.apply({ type: 'acknowledged', id: mail.checkpointId, nowMs })
+    } else if (mail.type === 'declined') {
+      this.lastError = new MillraceError('CHECKPOINT_FAILED', mail.error.message, { context: { code: mail.error.code } })
+      this.apply({ type: 'declined', id: mail.checkpointId, nowMs })
+    } else if (mail.type === 'committed') {
+      this.committing.get(mail.checkpointId)?.resolve()
+      this.committing.delete(mail.checkpointId)
+    }
+  }
+
+  /** Ends it: nothing is triggered any more, and merges stop. What is being published is waited for. */
+  async close(why: MillraceError = new MillraceError('JOB_NOT_RUNNING', 'the job has ended')): Promise<void> {
+    this.closed = true
+    this.cancelTimer()
+    for (const waiter of [...this.waiters, ...this.committing.values()]) waiter.reject(why)
+    this.waiters = []
+    this.committing.clear()
+    await this.background
+  }
+
+  // -------------------------------------------------------------------------------------------------------- protocol
+
+  private apply(event: ProtocolEvent): void {
+    if (this.closed) return
+    const { state, actions } = transition(this.state, event)
+    const before = this.state
+    this.state = state
+    for (const action of actions) this.act(action, before)
+    this.arm()
+  }
+
+  private arm(): void {
+    this.cancelTimer()
+    const atMs = nextTickMs(this.state)
+    if (atMs === Infinity || this.closed) return
+    const delayMs = Math.max(0, atMs - this.world.now())
+    this.cancelTimer = this.world.schedule(delayMs, () => this.apply({ type: 'tick', nowMs: this.world.now() }))
+  }
+
+  private act(action: ProtocolAction, before: ProtocolState): void {
+    switch (action.type) {
+      case 'trigger': {
+        const { pending, baseId, full } = action
+        const number = this.world.segments.take()
+        const segment = { file: segmentName(this.options.head.token, number), id: number }
+        this.world.segments.hold(segment.file)
+        this.writing = segment.file
+        this.part = undefined
+        this.world.send({
+          type: 'trigger',
+          trigger: { checkpointId: pending.id, baseCheckpointId: baseId, full, segment, last: pending.last },
+        })
+        failpoint('checkpoint.after-trigger')
+        return
+      }
+      case 'abort':
+        this.world.send({ type: 'abort', checkpointId: action.id })
+        return this.aborted(action.id, action.why, before)
+      case 'publish':
+        failpoint('checkpoint.after-acknowledge')
+        this.background = this.background.then(() => this.publish(action.pending))
+        return
+      case 'complete':
+        return this.complete(action.pending)
+      case 'give-up': {
+        const what = action.why === 'last-failed' ? 'the final checkpoint failed' : 'too many checkpoints in a row failed'
+        const cause = this.lastError
+        return this.world.fail(new MillraceError('CHECKPOINT_FAILED', cause === undefined ? what : `${what}: ${cause.message}`, { cause }))
+      }
+    }
+  }
+
+  private aborted(id: number, why: 'declined' | 'expired' | 'publish-failed', before: ProtocolState): void {
+    const timeoutMs = this.options.protocol.timeoutMs
+    if (why === 'expired') this.lastError = new MillraceError('CHECKPOINT_EXPIRED', `checkpoint ${id} took longer than ${timeoutMs} ms`)
+    const error = this.lastError ?? new MillraceError('CHECKPOINT_FAILED', `checkpoint ${id} failed`)
+    this.settle(id, waiter => waiter.reject(error))
+    this.world.segments.release([this.writing!])
+    this.report(before.pending!, why, 0, error.message)
+  }
+
+  private complete(pending: Pending): void {
+    const manifest = this.current
+    assert(manifest?.id === pending.id, 'a complete checkpoint is the current one')
+    const written = manifest.segments.find(segment => segment.checkpoint === pending.id)
+    this.report(pending, 'complete', written?.sizeBytes ?? 0, undefined)
+    this.settle(pending.id, waiter => waiter.resolve(pending.id))
+    failpoint('checkpoint.before-notify')
+    this.world.send({ type: 'complete', checkpointId: pending.id })
+    if (!pending.last) this.tidy(manifest)
+  }
+
+  private settle(id: number, how: (waiter: Waiter) => void): void {
+    for (const waiter of this.waiters) if (waiter.fromId <= id) how(waiter)
+    this.waiters = this.waiters.filter(waiter => waiter.fromId > id)
+  }
+
+  private report(pending: Pending, outcome: CheckpointOutcome['outcome'], newBytes: number, error: string | undefined): void {
+    const totalBytes = outcome === 'complete' ? this.current!.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) : 0
+    const { id, reason: trigger, startedAtMs } = pending
+    this.world.report({ id, trigger, outcome, startedAtMs, durationMs: this.world.now() - startedAtMs, newBytes, totalBytes, error })
+  }
+
+  // --------------------------------------------------------------------------------------------------------- publish
+
+  private async publish(pending: Pending): Promise<void> {
+    const { store } = this.world
+    const manifest = this.compose(pending, this.part!)
+    const name = manifestName({ kind: 'checkpoint', id: pending.id })
+    try {
+      const outcome = await this.publishOrReread(store, name, encodeManifest(manifest))
+      if (outcome !== 'created') {
+        const what = outcome === 'exists' ? 'its manifest exists already, written by another process' : 'its manifest could not be written'
+        this.lastError = new MillraceError('STORE_FAILED', `checkpoint ${pending.id}: ${what}`, { cause: this.lastError })
+        await this.world.confirm()
+        return this.apply({ type: 'publish-failed', id: pending.id, nowMs: this.world.now() })
+      }
+      failpoint('checkpoint.before-confirm')
+      await this.world.confirm()
+    } catch (error) {
+      // The manifest may exist, or the job has another owner: this attempt cannot go on (DESIGN invariant 2).
+      return this.world.fail(isMillraceError(error) ? error : new MillraceError('STORE_FAILED', messageOf(error), { cause: error }))
+    }
+    this.current = manifest
+    this.world.segments.release([this.writing!])
+    this.endMerge(manifest)
+    this.apply({ type: 'published', id: pending.id, nowMs: this.world.now() })
+  }
+
+  /** A publish whose reply was lost may have succeeded: what is there decides. */
+  private async publishOrReread(store: SnapshotStore, name: string, bytes: Uint8Array): Promise<'created' | 'exists' | 'missing'> {
+    try {
+      if ((await store.publish(name, bytes)) === 'created') return 'created'
+    } catch (error) {
+      this.lastError = isMillraceError(error) ? error : new MillraceError('STORE_FAILED', messageOf(error), { cause: error })
+    }
+    try {
+      return Buffer.compare(await store.read(name), bytes) === 0 ? 'created' : 'exists'
+    } catch (error) {
+      if (isMillraceError(error, 'OBJECT_MISSING')) return 'missing'
+      throw error
+    }
+  }
+
+  private compose(pending: Pending, part: SlotSnapshot): Manifest {
+    const { head } = this.options
+    const byName = new Map(part.operators.map(operator => [operator.name, operator]))
+    const operators: OperatorSnapshot[] = head.operators.map(operator => ({ ...operator, ...byName.get(operator.name) }))
+    const nowMs = this.world.now()
+    return {
+      format: 'millrace-manifest',
+      version: 1,
+      id: pending.id,
+      kind: 'checkpoint',
+      ...head,
+      createdAtMs: nowMs,
+      durationMs: nowMs - pending.startedAtMs,
+      trigger: pending.reason,
+      hashVersion: 1,
+      operators,
+      segments: this.segmentsWith(part.segment),
+      watermarks: part.watermarks,
+    }
+  }
+
+  private segmentsWith(added: SegmentRef | undefined): SegmentRef[] {
+    if (added?.base === true) return [added]
+    // A full snapshot without entries leaves nothing of what was before.
+    if (this.state.baseId === undefined) return []
+    const below = this.withMerge(this.current?.segments ?? [])
+    return added === undefined ? below : [added, ...below]
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- merge
+
+  /** Replaces merged segments by their merge, if they still stand together. */
+  private withMerge(segments: readonly SegmentRef[]): SegmentRef[] {
+    const merge = this.merge
+    if (merge?.output === undefined) return [...segments]
+    const at = segments.findIndex(segment => segment.file === merge.inputs[0].file)
+    const stand = at >= 0 && merge.inputs.every((input, i) => segments[at + i]?.file === input.file)
+    if (!stand) return [...segments]
+    return [...segments.slice(0, at), merge.output, ...segments.slice(at + merge.inputs.length)]
+  }
+
+  /** A merge that a manifest names, or that can never be named since its inputs are gone from the list, is over. */
+  private endMerge({ segments }: Manifest): void {
+    const merge = this.merge
+    if (merge?.output === undefined) return
+    const named = segments.some(segment => segment.file === merge.output!.file)
+    if (!named && segments.some(segment => segment.file === merge.inputs[0].file)) return
+    this.merge = undefined
+    this.world.segments.release([merge.output.file, ...merge.inputs.map(input => input.file)])
+  }
+
+  /** After a checkpoint: older ones may go, and segments are merged, both behind whatever is published next. */
+  private tidy(manifest: Manifest): void {
+    this.background = this.background.then(async () => {
+      try {
+        if (!this.closed) await this.world.collectGarbage(manifest)
+      } catch (error) {
+        if (isMillraceError(error, 'FENCED')) return this.world.fail(error)
+        // Garbage stays until next time.
+        this.lastError = isMillraceError(error) ? error : this.lastError
+      }
+      this.startMerge(manifest)
+    })
+  }
+
+  private startMerge(manifest: Manifest): void {
+    const plan = this.merge === undefined && !this.closed ? planMerge(manifest.segments) : undefined
+    if (plan === undefined) return
+    const inputs = manifest.segments.slice(plan.from, plan.to)
+    const number = this.world.segments.take()
+    const name = segmentName(this.options.head.token, number)
+    const merge: Merge = { inputs, output: undefined }
+    this.merge = merge
+    const { segments } = this.world
+    segments.hold(name)
+    for (const input of inputs) segments.hold(input.file)
+    this.mergeInBackground(inputs, plan.intoBase, name, number).then(
+      output => {
+        merge.output = output
+      },
+      () => {
+        // A merge that fails costs nothing but room; the next checkpoint plans another.
+        this.merge = undefined
+        segments.release([name, ...inputs.map(input => input.file)])
+      },
+    )
+  }
+
+  private async mergeInBackground(inputs: readonly SegmentRef[], intoBase: boolean, name: string, number: number): Promise<SegmentRef> {
+    return mergeSegments({
+      store: this.world.store,
+      inputs,
+      intoBase,
+      output: { name, segmentId: number, checkpointId: inputs[0].checkpoint, compression: this.options.compression },
+      pause: async () => {
+        if (this.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job has ended; the merge is given up')
+        await this.world.yield()
+      },
+    })
+  }
+}

@@ -1,0 +1,66 @@
+/** What coordinator and slot tell each other. Plain data: it crosses threads. Segments and records never come this way. */
+import type { JsonObject } from '../base/json.ts'
+import type { OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
+
+export type ToSlot =
+  | { readonly type: 'trigger'; readonly trigger: Trigger }
+  | { readonly type: 'abort'; readonly checkpointId: number }
+  /** The checkpoint's manifest is durable and this process still owns the job: commit. */
+  | { readonly type: 'complete'; readonly checkpointId: number }
+
+export interface Trigger {
+  readonly checkpointId: number
+  /** The last published checkpoint: the segment is a delta to it (DESIGN invariant 3). */
+  readonly baseCheckpointId: number | undefined
+  readonly full: boolean
+  readonly segment: { readonly file: string; readonly id: number }
+  /** No record is read after this barrier: the job stops or has ended. */
+  readonly last: boolean
+}
+
+export type FromSlot =
+  | { readonly type: 'acknowledged'; readonly checkpointId: number; readonly part: SlotSnapshot }
+  | { readonly type: 'declined'; readonly checkpointId: number; readonly error: CarriedError }
+  | { readonly type: 'committed'; readonly checkpointId: number }
+  /** Every source has ended and every record is processed. */
+  | { readonly type: 'finished' }
+  | { readonly type: 'failed'; readonly error: CarriedError; readonly records: number }
+  | { readonly type: 'progress'; readonly progress: SlotProgress }
+  | { readonly type: 'rows'; readonly sink: string; readonly committable: string; readonly rows: Uint8Array }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly message: string }
+
+/** What a slot contributes to a manifest. */
+export interface SlotSnapshot {
+  readonly operators: readonly Pick<OperatorSnapshot, 'name' | 'source' | 'sink' | 'operatorState'>[]
+  readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
+  /** Undefined when no state changed. */
+  readonly segment: SegmentRef | undefined
+}
+
+export interface SourceProgress {
+  readonly source: string
+  /** Since the fresh start. */
+  readonly records: number
+  /** How much of a bounded source was read, 0 to 1; undefined when it has no end. */
+  readonly fraction: number | undefined
+}
+
+export interface SlotProgress {
+  readonly sources: readonly SourceProgress[]
+  readonly entries: number
+  readonly counters: JsonObject
+  /** Longest step since the last report, and longest step with a snapshot being written, ms. */
+  readonly longestStepMs: number
+  readonly longestSnapshotStepMs: number
+}
+
+/** An error on its way between threads. */
+export interface CarriedError {
+  readonly code: string
+  readonly message: string
+  readonly hint: string | undefined
+  readonly stack: string
+  /** code | operator | top frame of user code. */
+  readonly signature: string
+  readonly context: { readonly [name: string]: string }
+}

@@ -1,0 +1,8 @@
+export { ByteReader, damaged } from './byte-reader.ts'
+export { ByteWriter } from './byte-writer.ts'
+export { crc32 } from './crc.ts'
+export { compareKeys, decodeKey, describeKey, encodeKey, keyIdentity, skipKey } from './key.ts'
+export type { Key } from './key.ts'
+export { HASH_VERSION, hashKey, keyGroupOf } from './key-hash.ts'
+export { murmur3 } from './murmur3.ts'
+export { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { ByteWriter } from './byte-writer.ts'
+import { hashKey, keyGroupOf } from './key-hash.ts'
+import { anyKey } from './key-samples.test.ts'
+import { encodeKey, type Key } from './key.ts'
+import { murmur3 } from './murmur3.ts'
+
+function hashOfEncoding(key: Key): number {
+  const out = new ByteWriter()
+  encodeKey(key, out)
+  return murmur3(out.copy()) >>> 0
+}
+
+test('murmur3 gives the published values', () => {
+  for (const [text, hash] of [
+    ['', 0],
+    ['test', 0xba6bd213],
+    ['Hello, world!', 0xc0363e43],
+    ['The quick brown fox jumps over the lazy dog', 0x2e4ff723],
+  ] as const) {
+    assert.equal(murmur3(Buffer.from(text)) >>> 0, hash, text)
+    assert.equal(murmur3(Buffer.from(`__${text}_`), 2, 2 + text.length) >>> 0, hash, text)
+  }
+})
+
+test('the hash of a key is the hash of its encoding', () => {
+  fc.assert(
+    fc.property(anyKey, (key) => hashKey(key) === hashOfEncoding(key)),
+    { numRuns: 2000 },
+  )
+})
+
+test('strings of every length are hashed like their encoding, with a zero or a letter beyond ASCII at every place', () => {
+  for (let size = 0; size <= 20; size++) {
+    const text = 'abcdefghijklmnopqrstuvwxyz'.slice(0, size)
+    assert.equal(hashKey(text), hashOfEncoding(text))
+    for (let at = 0; at < size; at++) {
+      for (const odd of ['\0', 'é', '€', '\ud83d', '😀', '\x7f', '\x80']) {
+        const key = text.slice(0, at) + odd + text.slice(at + 1)
+        assert.equal(hashKey(key), hashOfEncoding(key), JSON.stringify(key))
+      }
+    }
+  }
+  const long = 'x'.repeat(40_000)
+  assert.equal(hashKey(long), hashOfEncoding(long))
+})
+
+test('-0 hashes like 0', () => {
+  assert.equal(hashKey(-0), hashKey(0))
+})
+
+test('key groups are the hash modulo the max parallelism, and are used evenly', () => {
+  const counts = new Uint32Array(128)
+  for (let i = 0; i < 12_800; i++) {
+    const key = `user-${i}`
+    const group = keyGroupOf(key, 128)
+    assert.equal(group, hashKey(key) % 128)
+    counts[group]!++
+  }
+  assert.ok(Math.min(...counts) > 50 && Math.max(...counts) < 150)
+})

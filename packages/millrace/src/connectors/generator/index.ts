@@ -1,0 +1,2 @@
+export { generator } from './generator.ts'
+export type { GeneratorOptions } from './generator.ts'

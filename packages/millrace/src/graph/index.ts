@@ -1,0 +1,27 @@
+export { describeGraph } from './describe.ts'
+export { fingerprint, fingerprintDifference } from './fingerprint.ts'
+export { planJob } from './job-graph.ts'
+export type { EventTimePlan, JobGraph, Output } from './job-graph.ts'
+export { assertOperatorName, assertOutputName } from './names.ts'
+export { EVENT_TIMERS, isStateless, jobStates, PROCESSING_TIMERS, statesOf, WINDOW_CONTENTS } from './states.ts'
+export type { JobStates, OperatorStates, StateInfo } from './states.ts'
+export type {
+  Edge,
+  EventTimeNode,
+  FilterNode,
+  FlatMapNode,
+  KeyedProcessNode,
+  MapNode,
+  NodeId,
+  OperatorOptions,
+  ProcessNode,
+  RebalanceNode,
+  SinkNode,
+  SourceNode,
+  StreamGraph,
+  StreamNode,
+  UnionNode,
+  WindowContents,
+  WindowNode,
+} from './stream-graph.ts'
+export { graphWarnings, validateGraph } from './validate.ts'

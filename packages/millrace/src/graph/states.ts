@@ -1,0 +1,80 @@
+/**
+ * The states of a job as plain data: what a snapshot of it holds, and what a restore plan compares. Besides the declared states there
+ * are the engine's own, whose names begin with `~`: timers and window contents are keyed state like any other.
+ */
+import type { StreamGraph, StreamNode } from './stream-graph.ts'
+
+/** Event-time timers of keyed process operators and windows. */
+export const EVENT_TIMERS = '~event-timers'
+export const PROCESSING_TIMERS = '~processing-timers'
+/** What is in the open windows, by key and window. */
+export const WINDOW_CONTENTS = '~window'
+
+export interface JobStates {
+  readonly operators: readonly OperatorStates[]
+}
+
+export interface OperatorStates {
+  readonly name: string
+  readonly renamedFrom?: string
+  readonly kind: StreamNode['kind']
+  readonly states: readonly StateInfo[]
+}
+
+export interface StateInfo {
+  readonly name: string
+  /** Kind of the declaration; `timers`; or `window-` and the kind of its contents. */
+  readonly kind: string
+}
+
+/** Operators that a snapshot knows by name: sources, sinks, and all that own state. In the order of the graph. */
+export function jobStates(graph: StreamGraph): JobStates {
+  return {
+    operators: graph.nodes.filter(hasIdentity).map((node) => {
+      const { renamedFrom } = node.options
+      const renamed = renamedFrom === undefined ? {} : { renamedFrom }
+      return { name: node.name, ...renamed, kind: node.kind, states: statesOf(node) }
+    }),
+  }
+}
+
+const STATELESS: ReadonlySet<StreamNode['kind']> = new Set([
+  'map',
+  'filter',
+  'flatMap',
+  'union',
+  'rebalance',
+  'eventTime',
+])
+
+/** Whether the operator passes records on without keeping anything between them. */
+export function isStateless(node: StreamNode): boolean {
+  return STATELESS.has(node.kind)
+}
+
+function hasIdentity(node: StreamNode): boolean {
+  return !isStateless(node)
+}
+
+/** The states of an operator, declared ones first. */
+export function statesOf(node: StreamNode): StateInfo[] {
+  switch (node.kind) {
+    case 'process':
+      return declared(node.state)
+    case 'keyedProcess':
+      return node.onTimer === undefined
+        ? declared(node.state)
+        : [...declared(node.state), { name: EVENT_TIMERS, kind: 'timers' }, { name: PROCESSING_TIMERS, kind: 'timers' }]
+    case 'window':
+      return [
+        { name: WINDOW_CONTENTS, kind: `window-${node.contents.kind}` },
+        { name: EVENT_TIMERS, kind: 'timers' },
+      ]
+    default:
+      return []
+  }
+}
+
+function declared(state: { readonly [name: string]: { readonly kind: string } }): StateInfo[] {
+  return Object.entries(state).map(([name, { kind }]) => ({ name, kind }))
+}

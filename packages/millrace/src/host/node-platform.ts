@@ -1,0 +1,49 @@
+/** The real world for a slot: the clock, the store, the event loop. One per slot. */
+import { setImmediate as immediate } from 'node:timers/promises'
+import type { Platform } from '../runtime/platform.ts'
+import type { SnapshotStore } from '../store/contract.ts'
+
+/** Longest sleep: setTimeout takes 31 bits. */
+const SLEEP_MAX_MS = 60_000
+
+export class NodePlatform implements Platform {
+  readonly store: SnapshotStore
+  private woken = false
+  private wakeUp: (() => void) | undefined
+
+  constructor(store: SnapshotStore) {
+    this.store = store
+  }
+
+  now(): number {
+    return Date.now()
+  }
+
+  monotonic(): number {
+    return performance.now()
+  }
+
+  wake(): void {
+    this.woken = true
+    this.wakeUp?.()
+  }
+
+  async yield(): Promise<void> {
+    await immediate()
+  }
+
+  /** Until woken, or the time has come. A wake since the last sleep ends this one at once. */
+  async sleep(untilMs: number): Promise<void> {
+    if (!this.woken) {
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, Math.max(0, Math.min(untilMs - Date.now(), SLEEP_MAX_MS)))
+        this.wakeUp = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+      this.wakeUp = undefined
+    }
+    this.woken = false
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The options a job runs with, resolved once, at the edge: command line > --set > environment > millrace.config.ts > defineJob >
+ * default. Every problem is collected, also those of a value that another source overrides, and all are reported at once.
+ */
+import { MillraceError } from '../base/errors.ts'
+import type { JobOptions, Params } from '../api/index.ts'
+import { closest } from './closest.ts'
+import { setParam, type ParamValues } from './job-params.ts'
+import { optionsInvalid, shown, type OptionProblem } from './option-problem.ts'
+import { envName, paramOf, settingsOf, settingsOfEnv, settingsOfSet, type Setting } from './option-settings.ts'
+import { isOptionPath, OPTIONS, type OptionPath, type OptionValue } from './option-table.ts'
+
+export interface OptionSources {
+  /** The options given to `run()`: nested. Stronger than all else. */
+  readonly run?: object | undefined
+  /** Flags of the command line: nested or by dotted path; texts or values. */
+  readonly cli?: object | undefined
+  /** `PATH=VALUE`, one for each --set. */
+  readonly set?: readonly string[] | undefined
+  readonly env?: { readonly [name: string]: string | undefined } | undefined
+  /** The default export of millrace.config.ts. */
+  readonly config?: unknown
+  /** The options of defineJob. */
+  readonly job?: JobOptions<any> | undefined
+}
+
+export interface ResolvedOptions {
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly stateBackend: 'heap' | 'rocksdb'
+  /** Undefined when nothing says where: the command then takes `.millrace`, `run()` memory. */
+  readonly storage: string | undefined
+  readonly checkpointing: ResolvedCheckpointing
+  readonly restart: ResolvedRestart
+  readonly params: Params
+  /** What is odd but does no harm: MILLRACE_ variables that are no option. One sentence each. */
+  readonly warnings: readonly string[]
+}
+
+export interface ResolvedCheckpointing {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly minPauseMs: number
+  readonly tolerableFailures: number
+  readonly retain: number
+  readonly onCancel: 'retain' | 'delete'
+  readonly onFinish: 'retain' | 'delete'
+  readonly incremental: boolean
+  readonly compression: 'zstd' | 'none'
+}
+
+export interface ResolvedRestart {
+  readonly strategy: 'exponential-delay' | 'none'
+  readonly initialDelayMs: number
+  readonly maxDelayMs: number
+  readonly multiplier: number
+  readonly jitter: number
+  readonly resetAfterMs: number
+}
+
+/**
+ * @throws OPTION_INVALID with every problem in `context.problems`; PARALLELISM_UNSUPPORTED, BACKEND_UNSUPPORTED
+ */
+export function resolveOptions(sources: OptionSources): ResolvedOptions {
+  const problems: OptionProblem[] = []
+  const { settings, warnings } = gather(sources, problems)
+  const values = new Map<OptionPath, OptionValue>()
+  const params: ParamValues = Object.create(null)
+  // From the weakest source to the strongest, so that the last one stays.
+  for (const setting of settings) {
+    const param = paramOf(setting.path)
+    if (param !== undefined) setParam(params, param, setting, problems)
+    else setOption(values, setting, problems)
+  }
+  checkTogether(values, problems)
+  if (problems.length > 0) throw optionsInvalid(problems)
+  const options = fill(values, { ...params }, warnings)
+  assertSupported(options)
+  return options
+}
+
+/** What this version cannot do yet. */
+function assertSupported({ parallelism, stateBackend }: ResolvedOptions): void {
+  if (parallelism > 1) {
+    throw new MillraceError(
+      'PARALLELISM_UNSUPPORTED',
+      `parallelism is ${parallelism}; this version runs jobs at parallelism 1`,
+    )
+  }
+  if (stateBackend !== 'heap') {
+    throw new MillraceError(
+      'BACKEND_UNSUPPORTED',
+      `stateBackend is '${stateBackend}'; this version keeps state on the heap`,
+    )
+  }
+}
+
+function gather(sources: OptionSources, problems: OptionProblem[]): { settings: Setting[]; warnings: string[] } {
+  const job = settingsOf(sources.job ?? {}, 'defineJob')
+  const config = settingsOf(configObject(sources.config, problems), 'millrace.config.ts')
+  const set = settingsOfSet(sources.set ?? [])
+  const cli = settingsOf(sources.cli ?? {}, 'command line', true)
+  const run = settingsOf(sources.run ?? {}, 'run()')
+  for (const text of set.malformed) {
+    problems.push({
+      path: shown(text),
+      source: '--set',
+      found: 'no =',
+      allowed: 'OPTION=VALUE, such as checkpointing.retain=5',
+    })
+  }
+  const known = [...job, ...config, ...set.settings, ...cli, ...run].flatMap((setting) => paramOf(setting.path) ?? [])
+  const env = settingsOfEnv(sources.env ?? {}, known)
+  const names = Object.keys(OPTIONS).map(envName)
+  const warnings = env.unknown.map((name) => {
+    const meant = closest(name, names)
+    return `${name} is not an option and has no effect${meant === undefined ? '' : `; did you mean ${meant}?`}`
+  })
+  return { settings: [...job, ...config, ...env.settings, ...set.settings, ...cli, ...run], warnings }
+}
+
+function configObject(config: unknown, problems: OptionProblem[]): object {
+  if (config === undefined) return {}
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config
+  problems.push({
+    path: 'the default export',
+    source: 'millrace.config.ts',
+    found: shown(config),
+    allowed: 'an object of options',
+  })
+  return {}
+}
+
+function setOption(values: Map<OptionPath, OptionValue>, setting: Setting, problems: OptionProblem[]): void {
+  const { path, source, value } = setting
+  if (!isOptionPath(path)) {
+    const meant = closestOption(path)
+    problems.push({
+      path,
+      source,
+      found: 'no such option',
+      allowed: meant === undefined ? `${Object.keys(OPTIONS).join(', ')}, params.NAME` : `did you mean ${meant}?`,
+    })
+    return
+  }
+  const parsed = OPTIONS[path].type.parse(value)
+  if (parsed === undefined) problems.push({ path, source, found: shown(value), allowed: OPTIONS[path].type.allowed })
+  else values.set(path, parsed)
+}
+
+/** `retian` and `checkpointing.retian` both mean `checkpointing.retain`. */
+function closestOption(path: string): string | undefined {
+  const paths = Object.keys(OPTIONS)
+  const meant = closest(path, paths)
+  if (meant !== undefined) return meant
+  const last = closest(path.slice(path.lastIndexOf('.') + 1), paths.map(lastPart))
+  return paths.find((each) => lastPart(each) === last)
+}
+
+function lastPart(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1)
+}
+
+/** Rules about two options, when each is fine by itself. */
+function checkTogether(values: ReadonlyMap<OptionPath, OptionValue>, problems: OptionProblem[]): void {
+  const atMost = (path: OptionPath, limit: OptionPath): void => {
+    const [value, most] = [values.get(path), values.get(limit) ?? OPTIONS[limit].default]
+    if (typeof value !== 'number' || typeof most !== 'number' || value <= most) return
+    problems.push({ path, source: `${limit} is ${most}`, found: String(value), allowed: `at most ${limit}` })
+  }
+  atMost('parallelism', 'maxParallelism')
+  atMost('restart.initialDelay', 'restart.maxDelay')
+}
+
+function fill(
+  values: ReadonlyMap<OptionPath, OptionValue>,
+  params: Params,
+  warnings: readonly string[],
+): ResolvedOptions {
+  // Sound because OPTIONS has let through only values of the option's own type.
+  const get = (path: OptionPath): any => values.get(path) ?? OPTIONS[path].default
+  return {
+    parallelism: get('parallelism'),
+    maxParallelism: get('maxParallelism'),
+    stateBackend: get('stateBackend'),
+    storage: get('storage'),
+    checkpointing: {
+      intervalMs: get('checkpointing.interval'),
+      timeoutMs: get('checkpointing.timeout'),
+      minPauseMs: get('checkpointing.minPause'),
+      tolerableFailures: get('checkpointing.tolerableFailures'),
+      retain: get('checkpointing.retain'),
+      onCancel: get('checkpointing.onCancel'),
+      onFinish: get('checkpointing.onFinish'),
+      incremental: get('checkpointing.incremental'),
+      compression: get('checkpointing.compression'),
+    },
+    restart: {
+      strategy: get('restart.strategy'),
+      // A lower maxDelay lowers the default too.
+      initialDelayMs: Math.min(get('restart.initialDelay'), get('restart.maxDelay')),
+      maxDelayMs: get('restart.maxDelay'),
+      multiplier: get('restart.multiplier'),
+      jitter: get('restart.jitter'),
+      resetAfterMs: get('restart.resetAfter'),
+    },
+    params,
+    warnings,
+  }
+}

@@ -1,0 +1,127 @@
+/** `run(job, options)`: a job from a program. The command line is built on it. */
+import { pathToFileURL } from 'node:url'
+import { resolve } from 'node:path'
+import { buildGraph, assertJobName, type JobDefinition, type JobOptions, type Params } from '../api/index.ts'
+import { MillraceError } from '../base/errors.ts'
+import { planJob } from '../graph/index.ts'
+import { parseSnapshotRef } from '../snapshot/snapshot-id.ts'
+import { localStorage } from '../store/local/index.ts'
+import { memoryStorage } from '../store/memory/index.ts'
+import type { Storage } from '../store/contract.ts'
+import type { JobOutcome, OnJobEvent } from './events.ts'
+import { inPlaceSlots } from './in-place-slot.ts'
+import { JobRunner, type JobStatus } from './job-runner.ts'
+import { resolveOptions, type OptionSources } from './options.ts'
+import type { SlotFactory } from './slot-port.ts'
+import { threadedSlots } from './threaded-slot.ts'
+
+export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
+  /** A directory, or a Storage such as `memoryStorage()`. Default: in memory, gone with the process. */
+  readonly storage?: string | Storage
+  /** Run under this name instead of the job's own. */
+  readonly as?: string
+  /** Start clean. Older checkpoints stay for `from`. */
+  readonly fresh?: boolean
+  /** Start from this snapshot: 'chk-42', 'latest', or the path of a manifest. */
+  readonly from?: string
+  /** State of the snapshot that the job has no place for may go. */
+  readonly allowDroppedState?: boolean
+  /** `import.meta.url` of the module that exports the job as default: the job then runs in a thread of its own. */
+  readonly module?: string
+  readonly onEvent?: OnJobEvent
+}
+
+export interface JobHandle {
+  readonly job: string
+  /** Resolves when the job has ended as it should; rejects with a MillraceError when it failed. */
+  readonly finished: Promise<JobOutcome>
+  /** A checkpoint now. Resolves with its name once it is complete. */
+  checkpoint(): Promise<{ readonly id: string }>
+  /** A final checkpoint, sinks committed, and out. Rejects, and the job has failed, when the checkpoint fails. */
+  stop(): Promise<void>
+  /** Ends without a checkpoint. */
+  cancel(): Promise<void>
+  status(): JobStatus
+  /** Rows that a `memory()` sink has committed so far. */
+  rows(sink: string): readonly any[]
+}
+
+/**
+ * Starts a job and resolves once its records flow. It goes on from its newest snapshot in `storage` unless told otherwise.
+ * Options given here win over all other sources, in this order: these, MILLRACE_ variables, those of defineJob, defaults.
+ * @throws OPTION_INVALID, JOB_LOCKED, STATE_INCOMPATIBLE, STATE_DROPPED, NO_USABLE_SNAPSHOT, … and whatever keeps it from starting
+ */
+export async function run<P extends Params>(job: JobDefinition<P>, options: RunOptions<P> = {}): Promise<JobHandle> {
+  const { storage, as, fresh, from, allowDroppedState, module, onEvent, ...jobOptions } = options
+  const sources = { run: jobOptions, env: process.env, job: job.options }
+  return start({ job, sources, storage, as, fresh, from, allowDroppedState, module, onEvent })
+}
+
+export interface StartOptions {
+  readonly job: JobDefinition<any>
+  readonly sources: OptionSources
+  readonly storage: string | Storage | undefined
+  readonly as: string | undefined
+  readonly fresh: boolean | undefined
+  readonly from: string | undefined
+  readonly allowDroppedState: boolean | undefined
+  readonly module: string | undefined
+  readonly onEvent: OnJobEvent | undefined
+}
+
+export async function start(options: StartOptions): Promise<JobHandle> {
+  const resolved = resolveOptions(options.sources)
+  if (options.fresh === true && options.from !== undefined) {
+    throw new MillraceError('OPTION_INVALID', 'fresh and from exclude each other: start clean, or from a snapshot')
+  }
+  const name = options.as ?? options.job.name
+  assertJobName(name)
+  const job = { ...options.job, name }
+  const graph = planJob(buildGraph(job, resolved.params))
+  const storage = storageOf(options.storage ?? resolved.storage)
+  const store = storage.job(name)
+  const onEvent: OnJobEvent = options.onEvent ?? (() => undefined)
+  for (const message of resolved.warnings) onEvent({ type: 'log', level: 'warn', message })
+  const runner = new JobRunner({
+    job: name,
+    graph,
+    options: resolved,
+    request: { ...(options.fresh === true && { fresh: true }), ...(options.from !== undefined && { from: parseSnapshotRef(options.from) }) },
+    allowDroppedState: options.allowDroppedState ?? false,
+    store,
+    slots: slotsOf(),
+    onEvent,
+  })
+  await runner.start()
+  return {
+    job: name,
+    finished: runner.finished,
+    checkpoint: async () => ({ id: `chk-${await runner.checkpoint()}` }),
+    stop: () => runner.stop(),
+    cancel: () => runner.cancel(),
+    status: () => runner.status(),
+    rows: sink => runner.rowsOf(sink),
+  }
+
+  /** State in memory cannot be read by another thread, so such a job runs in place. */
+  function slotsOf(): SlotFactory {
+    const inThread = options.module !== undefined && storage.kind === 'local'
+    if (!inThread) return inPlaceSlots(graph, store)
+    return threadedSlots({
+      module: moduleUrl(options.module!),
+      job: name,
+      params: resolved.params,
+      fingerprint: graph.fingerprint,
+      storage: storage.location,
+    })
+  }
+}
+
+function storageOf(storage: string | Storage | undefined): Storage {
+  if (storage === undefined) return memoryStorage()
+  return typeof storage === 'string' ? localStorage(resolve(storage)) : storage
+}
+
+function moduleUrl(module: string): string {
+  return module.startsWith('file:') ? module : pathToFileURL(resolve(module)).href
+}

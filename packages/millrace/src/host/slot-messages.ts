@@ -1,0 +1,24 @@
+/** Between the coordinator's thread and a slot's thread. */
+import type { Params } from '../api/index.ts'
+import type { CarriedError, FromSlot, ToSlot } from '../checkpoint/mail.ts'
+import type { SlotPlan } from '../runtime/slot.ts'
+
+/** What a slot's thread is started with. */
+export interface SlotThreadData {
+  readonly module: string
+  readonly job: string
+  readonly params: Params
+  readonly fingerprint: string
+  readonly storage: string
+}
+
+export type ToThread =
+  | { readonly type: 'restore'; readonly plan: SlotPlan }
+  | { readonly type: 'start' }
+  | { readonly type: 'mail'; readonly mail: ToSlot }
+  | { readonly type: 'close' }
+
+export type FromThread =
+  | { readonly type: 'done'; readonly of: 'restore' | 'start' | 'close' }
+  | { readonly type: 'error'; readonly of: 'restore' | 'start' | 'close'; readonly error: CarriedError }
+  | { readonly type: 'mail'; readonly mail: FromSlot }

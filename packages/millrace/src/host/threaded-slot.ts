@@ -1,0 +1,89 @@
+/** A slot in a thread of its own, so that the coordinator stays responsive. The thread imports the job module itself. */
+import { totalmem } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { MillraceError } from '../base/errors.ts'
+import { carry, uncarry } from '../runtime/carried-error.ts'
+import type { ToSlot } from '../checkpoint/mail.ts'
+import type { SlotPlan } from '../runtime/slot.ts'
+import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
+import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
+
+/** tsc does not rewrite the URL of a worker, so it follows this file's own ending. */
+const THREAD = new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url)
+
+/** State lives on the thread's heap: V8's default of at most 4 GB would waste the machine. */
+const HEAP_SHARE = 0.75
+const CLOSE_TIMEOUT_MS = 5000
+
+export function threadedSlots(data: SlotThreadData): SlotFactory {
+  return onMail => new ThreadedSlot(data, onMail)
+}
+
+class ThreadedSlot implements SlotPort {
+  private readonly worker: Worker
+  private readonly onMail: OnMail
+  private readonly waiting = new Map<string, { resolve(): void; reject(error: unknown): void }>()
+  private closing = false
+
+  constructor(data: SlotThreadData, onMail: OnMail) {
+    this.onMail = onMail
+    const memoryMb = Math.floor(totalmem() / (1024 * 1024))
+    this.worker = new Worker(THREAD, {
+      workerData: data,
+      resourceLimits: { maxOldGenerationSizeMb: Math.max(512, Math.floor(memoryMb * HEAP_SHARE)) },
+    })
+    this.worker.on('message', (message: FromThread) => this.receive(message))
+    this.worker.on('error', error => this.died(error))
+    this.worker.on('exit', code => this.died(new Error(`the slot's thread ended with code ${code}`)))
+  }
+
+  restore(plan: SlotPlan): Promise<void> {
+    return this.call({ type: 'restore', plan })
+  }
+
+  start(): Promise<void> {
+    return this.call({ type: 'start' })
+  }
+
+  send(mail: ToSlot): void {
+    this.worker.postMessage({ type: 'mail', mail } satisfies ToThread)
+  }
+
+  async close(): Promise<void> {
+    if (this.closing) return
+    const closed = this.call({ type: 'close' })
+    this.closing = true
+    const timeout = new Promise<void>(resolve => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())
+    await Promise.race([closed.catch(() => undefined), timeout])
+    await this.worker.terminate()
+  }
+
+  private call(message: Extract<ToThread, { type: 'restore' | 'start' | 'close' }>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting.set(message.type, { resolve, reject })
+      this.worker.postMessage(message)
+    })
+  }
+
+  private receive(message: FromThread): void {
+    if (message.type === 'mail') {
+      if (!this.closing) this.onMail(message.mail)
+      return
+    }
+    const waiting = this.waiting.get(message.of)
+    this.waiting.delete(message.of)
+    if (message.type === 'done') waiting?.resolve()
+    else waiting?.reject(uncarry(message.error))
+  }
+
+  private died(error: unknown): void {
+    const named = new MillraceError('INTERNAL', `the slot's thread died: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+    for (const waiting of this.waiting.values()) waiting.reject(named)
+    this.waiting.clear()
+    if (this.closing) return
+    this.closing = true
+    this.onMail({ type: 'failed', error: carry(named), records: -1 })
+  }
+}

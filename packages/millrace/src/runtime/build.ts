@@ -1,0 +1,145 @@
+/** From job graph to operators: linked from the sinks up, since a producer needs its consumers' functions. */
+import { assert } from '../base/assert.ts'
+import type { SinkContext, SourceContext } from '../connectors/contract.ts'
+import type { JobGraph, StreamNode } from '../graph/index.ts'
+import type { StateBackend, StateId } from '../state/index.ts'
+import { filterLink, flatMapLink, mapLink, privateCopy, type Fail, type Input, type Push } from './chain.ts'
+import { failure, promiseFailure } from './failure.ts'
+import { EventTimeOperator } from './operators/event-time.ts'
+import { KeyedProcessOperator } from './operators/keyed-process.ts'
+import { ProcessOperator } from './operators/process.ts'
+import { SinkTask } from './operators/sink-task.ts'
+import { SourceTask, type SourceHost } from './operators/source-task.ts'
+import { UnionOperator } from './operators/union.ts'
+import { WindowOperator } from './operators/window.ts'
+import { Output, Outputs } from './output.ts'
+import type { Services } from './services.ts'
+
+/** The operators of a slot, by what the slot does with them. */
+export interface Operators {
+  readonly sources: readonly SourceTask[]
+  readonly eventTimes: readonly EventTimeOperator[]
+  readonly keyed: readonly KeyedProcessOperator[]
+  readonly processes: readonly ProcessOperator[]
+  readonly sinks: readonly SinkTask[]
+}
+
+export interface BuildContext {
+  readonly backend: StateBackend
+  readonly services: Services
+  readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
+  readonly sourceHost: SourceHost
+  sourceContext(operator: string): SourceContext
+  sinkContext(operator: string): SinkContext
+}
+
+export function buildOperators(job: JobGraph, context: BuildContext): Operators {
+  return new Builder(job, context).build()
+}
+
+class Builder {
+  private readonly job: JobGraph
+  private readonly context: BuildContext
+  private readonly inputs: Input[][] = []
+  private readonly sources: SourceTask[] = []
+  private readonly eventTimes: EventTimeOperator[] = []
+  private readonly keyed: KeyedProcessOperator[] = []
+  private readonly processes: ProcessOperator[] = []
+  private readonly sinks: SinkTask[] = []
+
+  constructor(job: JobGraph, context: BuildContext) {
+    this.job = job
+    this.context = context
+  }
+
+  build(): Operators {
+    for (const node of [...this.job.graph.nodes].reverse()) this.inputs[node.id] = this.inputsOf(node)
+    for (const { node, splitSources } of this.job.eventTimes) {
+      const eventTime = this.eventTimes.find(operator => operator.plan.node === node)!
+      for (const source of this.sources) if (splitSources.includes(source.node.id)) source.eventTimes.push(eventTime)
+    }
+    // In the order of the graph, whatever the order of linking.
+    return {
+      sources: this.sources.reverse(),
+      eventTimes: this.eventTimes.reverse(),
+      keyed: this.keyed.reverse(),
+      processes: this.processes.reverse(),
+      sinks: this.sinks.reverse(),
+    }
+  }
+
+  /** The node's operator, as its producers see it: one input per edge. */
+  private inputsOf(node: StreamNode): Input[] {
+    const { services, backend } = this.context
+    const outputs = this.outputsOf(node)
+    switch (node.kind) {
+      case 'map':
+        return [this.stateless(node, outputs, mapLink)]
+      case 'filter':
+        return [this.stateless(node, outputs, filterLink)]
+      case 'flatMap':
+        return [this.stateless(node, outputs, flatMapLink)]
+      case 'rebalance':
+        return [outputs.main]
+      case 'union': {
+        const union = new UnionOperator(node.inputs.length, outputs.main)
+        return node.inputs.map((_, index) => union.input(index))
+      }
+      case 'eventTime': {
+        const plan = this.job.eventTimes.find(eventTime => eventTime.node === node.id)
+        assert(plan !== undefined, 'every event-time transformation is planned')
+        return [added(this.eventTimes, new EventTimeOperator(node, plan, outputs, services))]
+      }
+      case 'process':
+        return [added(this.processes, new ProcessOperator(node, outputs, services))]
+      case 'keyedProcess':
+        return [added(this.keyed, new KeyedProcessOperator(node, backend.keyedStates(), this.stateId(node), outputs, services))]
+      case 'window':
+        return [new WindowOperator(node, backend.keyedStates(), this.stateId(node), outputs, services)]
+      case 'source':
+        this.sources.push(
+          new SourceTask(node, outputs, services, this.context.sourceContext(node.name), this.context.sourceHost),
+        )
+        return []
+      case 'sink':
+        return [added(this.sinks, new SinkTask(node, services, this.context.sinkContext(node.name)))]
+    }
+  }
+
+  private stateless<F>(
+    node: StreamNode & { readonly fn: F },
+    outputs: Outputs,
+    link: (fn: F, next: Push, fail: Fail, promise: Push) => Push,
+  ): Input {
+    const fail: Fail = (error, record) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
+    const promise = () => {
+      throw promiseFailure(node.name, 'its function')
+    }
+    return {
+      push: privateCopy(link)(node.fn, outputs.main.push, fail, promise),
+      watermark: time => outputs.watermark(time),
+      idle: isIdle => outputs.idle(isIdle),
+    }
+  }
+
+  private outputsOf(node: StreamNode): Outputs {
+    const byTag = Map.groupBy(this.job.outputs[node.id], output => output.tag)
+    const output = (tag: string | undefined) =>
+      new Output((byTag.get(tag) ?? []).map(reader => this.inputs[reader.node][reader.inputIndex]))
+    const tags = [...byTag.keys()].filter(tag => tag !== undefined)
+    return new Outputs(output(undefined), new Map(tags.map(tag => [tag, output(tag)])))
+  }
+
+  private stateId(node: StreamNode): (state: string) => StateId {
+    return state => {
+      const id = this.context.stateIds[node.name]?.[state]
+      assert(id !== undefined, `state '${state}' of operator '${node.name}' has an id`)
+      return id
+    }
+  }
+}
+
+function added<T>(list: T[], operator: T): T {
+  list.push(operator)
+  return operator
+}

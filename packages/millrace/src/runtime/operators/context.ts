@@ -1,0 +1,107 @@
+/** What user functions see (`ctx`): one object per operator, made once. */
+import { MillraceError } from '../../base/errors.ts'
+import type { Log } from '../../connectors/contract.ts'
+import type { Key, KeyContext, TimerStore } from '../../state/index.ts'
+import type { Push } from '../chain.ts'
+import type { Outputs } from '../output.ts'
+import type { Counter, Services } from '../services.ts'
+
+export class OperatorContext {
+  watermark = -Infinity
+  readonly emit: Push
+  readonly output: (tag: { readonly name: string }, value: unknown) => void
+  readonly metrics: { counter(name: string): Counter }
+  readonly log: Log
+  readonly state: object
+  protected readonly operator: string
+  protected readonly services: Services
+
+  constructor(operator: string, state: object, outputs: Outputs, services: Services) {
+    this.operator = operator
+    this.services = services
+    this.state = state
+    this.emit = outputs.main.push
+    this.output = (tag, value) => outputs.side(tag.name, value)
+    this.metrics = { counter: name => services.counters.counter(operator, name) }
+    this.log = services.log
+  }
+
+  get timestamp(): number {
+    const timestamp = this.services.chain.timestamp
+    if (timestamp !== timestamp) throw noEventTime(this.operator)
+    return timestamp
+  }
+}
+
+export class KeyedContext extends OperatorContext {
+  timeDomain: 'event' | 'processing' = 'event'
+  readonly timers: Timers
+  private readonly keys: KeyContext
+
+  constructor(operator: string, state: object, outputs: Outputs, services: Services, keys: KeyContext, timers: Timers) {
+    super(operator, state, outputs, services)
+    this.keys = keys
+    this.timers = timers
+  }
+
+  get key(): Key {
+    return this.keys.key
+  }
+}
+
+export class Timers {
+  private readonly event: TimerStore
+  private readonly processing: TimerStore
+
+  constructor(event: TimerStore, processing: TimerStore) {
+    this.event = event
+    this.processing = processing
+  }
+
+  onEventTime(time: number): void {
+    this.event.register(checked(time))
+  }
+  onProcessingTime(time: number): void {
+    this.processing.register(checked(time))
+  }
+  deleteEventTime(time: number): void {
+    this.event.delete(checked(time))
+  }
+  deleteProcessingTime(time: number): void {
+    this.processing.delete(checked(time))
+  }
+}
+
+function checked(time: number): number {
+  if (typeof time === 'number' && time === time) return time
+  throw new MillraceError('TIMESTAMP_INVALID', `a timer's time is ${String(time)}; it must be a number of milliseconds`)
+}
+
+/** Stands in where the operator has no onTimer. */
+export class NoTimers {
+  private readonly operator: string
+
+  constructor(operator: string) {
+    this.operator = operator
+  }
+
+  onEventTime(): void {
+    throw this.refusal()
+  }
+  onProcessingTime(): void {
+    throw this.refusal()
+  }
+  deleteEventTime(): void {}
+  deleteProcessingTime(): void {}
+
+  private refusal(): MillraceError {
+    return new MillraceError('GRAPH_INVALID', `operator '${this.operator}' sets a timer but has no onTimer; add onTimer(time, ctx)`)
+  }
+}
+
+export function noEventTime(operator: string): MillraceError {
+  return new MillraceError(
+    'NO_EVENT_TIME',
+    `operator '${operator}' asks for the timestamp of a record that has none; call .eventTime(record => milliseconds) upstream`,
+  )
+}

@@ -1,0 +1,141 @@
+/**
+ * Event time: gives records their timestamp and makes watermarks. Reached from sources through stateless operators it keeps one
+ * watermark per split, and its own is the lowest of them: a split that was not read yet holds it back, an ended one does not. The
+ * watermark is a function of the records alone, except that idle splits are left out if `idleAfter` is given.
+ */
+import { MillraceError } from '../../base/errors.ts'
+import type { EventTimePlan, EventTimeNode } from '../../graph/index.ts'
+import { eventTimeLink, privateCopy, type Input, type Push } from '../chain.ts'
+import { describe, failure } from '../failure.ts'
+import type { Outputs } from '../output.ts'
+import type { Services } from '../services.ts'
+
+const UNKNOWN = 0
+const ACTIVE = 1
+const IDLE = 2
+const ENDED = 3
+
+/** Records that come from operators with state have no split; they share this one. */
+export const NO_SPLIT = 0
+
+export class EventTimeOperator implements Input {
+  readonly push: Push
+  readonly plan: EventTimePlan
+  private readonly node: EventTimeNode
+  private readonly services: Services
+  private readonly outputs: Outputs
+  /** By split number of the slot. */
+  private readonly highest: number[] = []
+  private readonly status: number[] = []
+  private readonly lastRecordMs: number[] = []
+  /** The split that holds the watermark back; -1 when that must be looked up. */
+  private lowest = -1
+  private current = -Infinity
+  private isIdle = false
+
+  constructor(node: EventTimeNode, plan: EventTimePlan, outputs: Outputs, services: Services) {
+    this.node = node
+    this.plan = plan
+    this.outputs = outputs
+    this.services = services
+    const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
+    const perSplit = plan.splitSources.length > 0
+    const advance = perSplit ? (t: number) => this.advance(services.chain.split, t) : (t: number) => this.advance(NO_SPLIT, t)
+    this.push = privateCopy(eventTimeLink)(node.timestamp, advance, outputs.main.push, services.chain, fail, this.invalid)
+    if (plan.hasOtherInput) this.addSplit(NO_SPLIT, undefined)
+  }
+
+  addSplit(split: number, highest: number | undefined): void {
+    this.highest[split] = highest ?? -Infinity
+    this.status[split] = ACTIVE
+    this.lastRecordMs[split] = this.services.clock.nowMs
+    this.lowest = -1
+  }
+
+  endSplit(split: number): void {
+    if (this.status[split] === undefined || this.status[split] === UNKNOWN) return
+    this.status[split] = ENDED
+    this.lowest = -1
+    this.update()
+  }
+
+  /** After a restore: downstream learns the watermark again. */
+  start(): void {
+    this.update()
+  }
+
+  /** Highest timestamp per split, for the snapshot. */
+  highestOf(split: number): number | undefined {
+    return this.highest[split]
+  }
+
+  /** Splits without records for `idleAfter` stop holding the watermark back. Returns when to look again, or Infinity. */
+  checkIdle(nowMs: number): number {
+    const after = this.node.idleAfterMs
+    if (after === undefined) return Infinity
+    let next = Infinity
+    for (let split = 0; split < this.status.length; split++) {
+      if (this.status[split] !== ACTIVE) continue
+      const at = this.lastRecordMs[split] + after
+      if (at > nowMs) next = Math.min(next, at)
+      else {
+        this.status[split] = IDLE
+        this.lowest = -1
+      }
+    }
+    if (this.lowest === -1) this.update()
+    return next
+  }
+
+  watermark(time: number): void {
+    // Watermarks from upstream are of another event time, except the last one: the input has ended.
+    if (time !== Infinity) return
+    this.forward(Infinity)
+  }
+
+  idle(): void {}
+
+  private advance(split: number, timestamp: number): void {
+    if (this.node.idleAfterMs !== undefined) this.wakeSplit(split)
+    if (timestamp <= this.highest[split]) return
+    this.highest[split] = timestamp
+    if (split === this.lowest || this.lowest === -1) this.update()
+  }
+
+  private wakeSplit(split: number): void {
+    this.lastRecordMs[split] = this.services.clock.nowMs
+    if (this.status[split] !== IDLE) return
+    this.status[split] = ACTIVE
+    this.lowest = -1
+  }
+
+  private update(): void {
+    let lowest = -1
+    let active = false
+    for (let split = 0; split < this.status.length; split++) {
+      if (this.status[split] !== ACTIVE) continue
+      active = true
+      if (lowest === -1 || this.highest[split] < this.highest[lowest]) lowest = split
+    }
+    this.lowest = lowest
+    const allIdle = !active && this.status.includes(IDLE)
+    if (allIdle !== this.isIdle) {
+      this.isIdle = allIdle
+      this.outputs.idle(allIdle)
+    }
+    if (lowest !== -1) this.forward(this.highest[lowest] - this.node.outOfOrdernessMs - 1)
+  }
+
+  private forward(time: number): void {
+    if (time <= this.current) return
+    this.current = time
+    this.outputs.watermark(time)
+  }
+
+  private invalid = (record: unknown, timestamp: unknown): never => {
+    const found = describe(timestamp)
+    throw new MillraceError('TIMESTAMP_INVALID', `operator '${this.node.name}': the timestamp ${found} is not a finite number; record ${describe(record)}`, {
+      context: { operator: this.node.name, record: describe(record) },
+    })
+  }
+}

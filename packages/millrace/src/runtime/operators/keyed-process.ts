@@ -1,0 +1,76 @@
+/** A keyed process operator: user callbacks over state and timers of the record's key. `reduce` and `aggregate` are built on it. */
+import { EVENT_TIMERS, PROCESSING_TIMERS, type KeyedProcessNode } from '../../graph/index.ts'
+import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
+import { keyedLink, privateCopy, type Input, type Push } from '../chain.ts'
+import { failure, promiseFailure } from '../failure.ts'
+import type { Outputs } from '../output.ts'
+import type { Services } from '../services.ts'
+import { KeyedContext, NoTimers, Timers } from './context.ts'
+
+export class KeyedProcessOperator implements Input {
+  readonly push: Push
+  private readonly node: KeyedProcessNode
+  private readonly states: KeyedStates
+  private readonly outputs: Outputs
+  private readonly services: Services
+  private readonly ctx: KeyedContext
+  private readonly eventTimers: TimerStore | undefined
+  private readonly processingTimers: TimerStore | undefined
+
+  constructor(node: KeyedProcessNode, states: KeyedStates, stateId: (state: string) => StateId, outputs: Outputs, services: Services) {
+    this.node = node
+    this.states = states
+    this.outputs = outputs
+    this.services = services
+    const handles: { [name: string]: unknown } = {}
+    for (const [name, declaration] of Object.entries(node.state)) handles[name] = states.state(stateId(name), declaration)
+    if (node.onTimer !== undefined) {
+      this.eventTimers = states.timers(stateId(EVENT_TIMERS))
+      this.processingTimers = states.timers(stateId(PROCESSING_TIMERS))
+    }
+    const timers =
+      this.eventTimers === undefined ? new NoTimers(node.name) : new Timers(this.eventTimers, this.processingTimers!)
+    const keys = states.keys
+    this.ctx = new KeyedContext(node.name, handles, outputs, services, keys, timers as Timers)
+    const fail = (error: unknown, record: unknown) =>
+      failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
+    const promise = () => {
+      throw promiseFailure(node.name, 'onRecord')
+    }
+    this.push = privateCopy(keyedLink)(node.inputs[0].keyBy!, key => keys.bind(key), node.onRecord, this.ctx, fail, promise)
+  }
+
+  watermark(time: number): void {
+    this.ctx.watermark = time
+    if (this.eventTimers !== undefined && this.eventTimers.earliest !== undefined) this.fire(this.eventTimers, time, 'event')
+    this.outputs.watermark(time)
+  }
+
+  idle(isIdle: boolean): void {
+    this.outputs.idle(isIdle)
+  }
+
+  /** Fires due processing-time timers; returns when the next one is due, or Infinity. */
+  processingTime(nowMs: number): number {
+    if (this.processingTimers === undefined) return Infinity
+    this.fire(this.processingTimers, nowMs, 'processing')
+    return this.processingTimers.earliest ?? Infinity
+  }
+
+  private fire(timers: TimerStore, upTo: number, domain: 'event' | 'processing'): void {
+    const { ctx } = this
+    const chain = this.services.chain
+    const before = chain.timestamp
+    ctx.timeDomain = domain
+    for (let time = timers.pop(upTo); time !== undefined; time = timers.pop(upTo)) {
+      chain.timestamp = domain === 'event' ? time : NaN
+      try {
+        const result = this.node.onTimer!(time, ctx) as unknown
+        if (result instanceof Promise) throw promiseFailure(this.node.name, 'onTimer')
+      } catch (error) {
+        throw failure('USER_FUNCTION_FAILED', this.node.name, error, { key: this.states.keys.key })
+      }
+    }
+    chain.timestamp = before
+  }
+}

@@ -1,0 +1,102 @@
+/** A process operator that is not keyed: user callbacks over operator state, which the manifest holds. */
+import { ByteReader, ByteWriter, decodeValue, encodeValue } from '../../codec/index.ts'
+import type { ProcessNode } from '../../graph/index.ts'
+import type { ListState } from '../../state/index.ts'
+import { privateCopy, processLink, type Input, type Push } from '../chain.ts'
+import { failure, promiseFailure } from '../failure.ts'
+import type { Outputs } from '../output.ts'
+import type { Services } from '../services.ts'
+import { OperatorContext } from './context.ts'
+
+export class ProcessOperator implements Input {
+  readonly push: Push
+  readonly name: string
+  private readonly node: ProcessNode
+  private readonly outputs: Outputs
+  private readonly ctx: OperatorContext
+  private readonly lists = new Map<string, OperatorList>()
+  /** The end of input was seen: kept in the snapshot, so that `onEnd` runs once. */
+  private ended = false
+
+  constructor(node: ProcessNode, outputs: Outputs, services: Services) {
+    this.node = node
+    this.name = node.name
+    this.outputs = outputs
+    for (const name of Object.keys(node.state)) this.lists.set(name, new OperatorList())
+    this.ctx = new OperatorContext(node.name, Object.fromEntries(this.lists), outputs, services)
+    const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
+    const promise = () => {
+      throw promiseFailure(node.name, 'onRecord')
+    }
+    this.push = privateCopy(processLink)(node.onRecord, this.ctx, fail, promise)
+  }
+
+  watermark(time: number): void {
+    this.ctx.watermark = time
+    if (time === Infinity && !this.ended) this.end()
+    this.outputs.watermark(time)
+  }
+
+  private end(): void {
+    this.ended = true
+    try {
+      this.node.onEnd?.(this.ctx)
+    } catch (error) {
+      throw failure('USER_FUNCTION_FAILED', this.name, error, {})
+    }
+  }
+
+  idle(isIdle: boolean): void {
+    this.outputs.idle(isIdle)
+  }
+
+  /** Elements by state name, each in the value codec as base64. */
+  snapshot(): { [state: string]: string[] } {
+    const lists = Object.fromEntries([...this.lists].map(([name, list]) => [name, list.snapshot()]))
+    return this.ended ? { ...lists, [ENDED]: [''] } : lists
+  }
+
+  restore(lists: { readonly [state: string]: readonly (readonly string[])[] }): void {
+    for (const [name, list] of this.lists) list.restore((lists[name] ?? []).flat())
+    this.ended = lists[ENDED] !== undefined
+  }
+}
+
+const ENDED = '~ended'
+
+class OperatorList implements ListState<unknown> {
+  private values: unknown[] = []
+
+  get(): Iterable<unknown> {
+    return [...this.values]
+  }
+
+  add(value: unknown): void {
+    this.values.push(value)
+  }
+
+  set(values: Iterable<unknown>): void {
+    this.values = [...values]
+  }
+
+  clear(): void {
+    this.values = []
+  }
+
+  snapshot(): string[] {
+    return this.values.map(value => {
+      const out = new ByteWriter()
+      encodeValue(value, out)
+      return Buffer.from(out.view()).toString('base64')
+    })
+  }
+
+  restore(elements: readonly string[]): void {
+    this.values = elements.map(element => {
+      const bytes = Buffer.from(element, 'base64')
+      const reader = new ByteReader()
+      reader.reset(bytes, 0, bytes.length)
+      return decodeValue(reader)
+    })
+  }
+}

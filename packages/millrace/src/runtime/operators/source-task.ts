@@ -1,0 +1,286 @@
+/**
+ * A source in a slot: its splits, their readers, and whose turn it is.
+ *
+ * Where event time needs it, splits are read interleaved, TURN records each; else one after the other. The turn is part of the
+ * snapshot, and a bounded split that is not ready is waited for, so the order of records is the same in every attempt.
+ */
+import type { Json } from '../../base/json.ts'
+import { isMillraceError, messageOf, MillraceError } from '../../base/errors.ts'
+import type { ReadResult, SourceContext, SourceOutput, Split, SplitReader } from '../../connectors/contract.ts'
+import type { SourceProgress } from '../../checkpoint/mail.ts'
+import type { SourceNode } from '../../graph/index.ts'
+import type { SourceSnapshot } from '../../snapshot/manifest-types.ts'
+import { privateCopy, sourceLink, type Push } from '../chain.ts'
+import type { Outputs } from '../output.ts'
+import type { Services } from '../services.ts'
+import type { EventTimeOperator } from './event-time.ts'
+
+/** Records in a row before the next source, and the next split where splits are interleaved, has its turn; also the bound of one step. */
+const TURN = 512
+/** Readers open at a time; the one not read for longest is closed at its position. */
+const OPEN_READERS_MAX = 128
+
+interface SplitTask {
+  readonly split: Split
+  /** Over all sources of the slot. */
+  readonly number: number
+  reader: SplitReader<unknown> | undefined
+  opening: boolean
+  position: Json | undefined
+  ended: boolean
+}
+
+/** What the slot does for its sources. */
+export interface SourceHost {
+  nextSplitNumber(): number
+  fail(error: unknown): void
+}
+
+export class SourceTask {
+  readonly node: SourceNode
+  readonly eventTimes: EventTimeOperator[] = []
+  private readonly outputs: Outputs
+  private readonly services: Services
+  private readonly context: SourceContext
+  private readonly host: SourceHost
+  private readonly output: SourceOutput<unknown>
+  private readonly counter = { records: 0 }
+  private splits: SplitTask[] = []
+  private turn = 0
+  private remaining = TURN
+  private endSent = false
+  private discovering = false
+  private nextDiscoveryMs = Infinity
+  private openReaders: SplitTask[] = []
+
+  constructor(node: SourceNode, outputs: Outputs, services: Services, context: SourceContext, host: SourceHost) {
+    this.node = node
+    this.outputs = outputs
+    this.services = services
+    this.context = context
+    this.host = host
+    this.output = {
+      record: privateCopy(sourceLink)(outputs.main.push, this.counter),
+      side: (tag, value) => outputs.side(tag, value),
+    }
+  }
+
+  /** Takes a record as the reader would hand it out. */
+  get push(): Push {
+    return this.output.record
+  }
+
+  /** A watermark as the source would send it. */
+  watermark(time: number): void {
+    this.outputs.watermark(time)
+  }
+
+  get bounded(): boolean {
+    return this.node.source.bounded
+  }
+
+  /** Records handed out since the fresh start, exact even while one is being processed. */
+  get records(): number {
+    return this.counter.records
+  }
+
+  get ended(): boolean {
+    return this.bounded && this.splits.every(split => split.ended)
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- start
+
+  /** Lists the splits of a fresh start, or takes over those of a snapshot. Returns whether it is this source's turn. */
+  async open(restored: SourceSnapshot | undefined, highest: (splitId: string) => number | undefined): Promise<boolean> {
+    if (restored === undefined) {
+      for (const split of await this.enumerate()) this.addSplit(split, undefined, false, undefined)
+    } else {
+      for (const { id, detail, position, ended } of restored.splits) {
+        this.addSplit({ id, detail }, position ?? undefined, ended, highest(id))
+      }
+      this.counter.records = restored.records
+      this.turn = restored.turn.split
+      this.remaining = restored.turn.remaining
+    }
+    if (this.node.source.discoverEveryMs !== undefined) {
+      this.nextDiscoveryMs = this.services.clock.nowMs + (restored === undefined ? this.node.source.discoverEveryMs : 0)
+    }
+    if (this.splits.length > 0) await this.openReader(this.splits[this.turn])
+    return restored?.turn.active ?? false
+  }
+
+  private async enumerate(): Promise<readonly Split[]> {
+    try {
+      return await this.node.source.enumerate(this.context)
+    } catch (error) {
+      throw this.named(error)
+    }
+  }
+
+  private addSplit(split: Split, position: Json | undefined, ended: boolean, highest: number | undefined): void {
+    const number = this.host.nextSplitNumber()
+    this.splits.push({ split, number, reader: undefined, opening: false, position, ended })
+    for (const eventTime of this.eventTimes) {
+      eventTime.addSplit(number, highest)
+      if (ended) eventTime.endSplit(number)
+    }
+  }
+
+  /** After everything is restored: a source that had ended says so again. */
+  start(): void {
+    this.endIfDone()
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ read
+
+  /** Reads some records of the split whose turn it is. 'turn' when this source's turn is over. */
+  read(): 'progress' | 'turn' | 'waiting' | 'ended' {
+    this.discover()
+    if (this.ended) return 'ended'
+    if (this.splits.length === 0) return 'waiting'
+    const split = this.splits[this.turn]
+    if (split.ended) return this.passTurn()
+    if (split.reader === undefined) {
+      if (!split.opening) this.openReader(split).then(this.context.wake, error => this.host.fail(this.named(error)))
+      return 'waiting'
+    }
+    const before = this.counter.records
+    this.services.chain.split = split.number
+    const result = this.readSplit(split.reader, this.remaining)
+    const count = this.counter.records - before
+    this.remaining -= count
+    if (result === 'end') return this.endSplit(split)
+    if (this.remaining <= 0) return this.passTurn()
+    if (result === 'more') return 'progress'
+    // A bounded split is waited for, so that the order does not depend on timing; others give way.
+    if (!this.bounded) this.passTurn()
+    return count > 0 ? 'progress' : 'waiting'
+  }
+
+  private readSplit(reader: SplitReader<unknown>, budget: number): ReadResult {
+    try {
+      return reader.read(this.output, budget)
+    } catch (error) {
+      throw this.named(error)
+    }
+  }
+
+  private get interleaved(): boolean {
+    return this.eventTimes.length > 0 || !this.bounded
+  }
+
+  private endSplit(split: SplitTask): 'turn' {
+    split.ended = true
+    split.position = split.reader!.position()
+    this.closeReader(split)
+    for (const eventTime of this.eventTimes) eventTime.endSplit(split.number)
+    this.endIfDone()
+    return this.passTurn()
+  }
+
+  private passTurn(): 'turn' {
+    this.remaining = TURN
+    if (!this.interleaved && !this.splits[this.turn].ended) return 'turn'
+    for (let i = 0; i < this.splits.length; i++) {
+      this.turn = (this.turn + 1) % this.splits.length
+      if (!this.splits[this.turn].ended) break
+    }
+    return 'turn'
+  }
+
+  private endIfDone(): void {
+    if (!this.ended || this.endSent) return
+    this.endSent = true
+    this.watermark(Infinity)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- readers
+
+  private async openReader(split: SplitTask): Promise<void> {
+    if (split.ended) return
+    split.opening = true
+    try {
+      split.reader = await this.node.source.open(split.split, split.position, this.context)
+    } catch (error) {
+      throw this.named(error)
+    } finally {
+      split.opening = false
+    }
+    this.openReaders.push(split)
+    const oldest = this.openReaders[0]
+    if (this.openReaders.length <= OPEN_READERS_MAX || oldest === split || oldest === this.splits[this.turn]) return
+    oldest.position = oldest.reader!.position()
+    this.closeReader(oldest)
+  }
+
+  private closeReader(split: SplitTask): void {
+    const reader = split.reader
+    split.reader = undefined
+    this.openReaders = this.openReaders.filter(open => open !== split)
+    reader?.close().catch(error => this.host.fail(this.named(error)))
+  }
+
+  private discover(): void {
+    const everyMs = this.node.source.discoverEveryMs
+    if (everyMs === undefined || this.discovering || this.services.clock.nowMs < this.nextDiscoveryMs) return
+    this.discovering = true
+    this.enumerate().then(
+      splits => {
+        const known = new Set(this.splits.map(task => task.split.id))
+        for (const split of splits) if (!known.has(split.id)) this.addSplit(split, undefined, false, undefined)
+        this.discovering = false
+        this.nextDiscoveryMs = this.services.clock.nowMs + everyMs
+        this.context.wakeAt(this.nextDiscoveryMs)
+        this.context.wake()
+      },
+      error => this.host.fail(error),
+    )
+  }
+
+  // -------------------------------------------------------------------------------------------------------- snapshot
+
+  snapshot(active: boolean): SourceSnapshot {
+    return {
+      splits: this.splits.map(task => ({
+        id: task.split.id,
+        detail: task.split.detail,
+        position: task.reader === undefined ? (task.position ?? null) : task.reader.position(),
+        ended: task.ended,
+      })),
+      records: this.counter.records,
+      turn: { split: this.turn, remaining: this.remaining, active },
+    }
+  }
+
+  /** Highest timestamps by split, for each event-time transformation that this source feeds. */
+  watermarks(eventTime: EventTimeOperator): { readonly split: string; readonly highest: number | null }[] {
+    return this.splits.map(task => {
+      const highest = eventTime.highestOf(task.number)
+      return { split: `${this.node.name}:${task.split.id}`, highest: highest === undefined || highest === -Infinity ? null : highest }
+    })
+  }
+
+  progress(): SourceProgress {
+    const known = this.bounded && this.splits.length > 0
+    const fraction = known ? this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length : undefined
+    return { source: this.node.name, records: this.counter.records, fraction }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.splits.map(task => task.reader?.close().catch(() => undefined)))
+  }
+
+  private named(error: unknown): MillraceError {
+    if (isMillraceError(error)) return error
+    return new MillraceError('SOURCE_FAILED', `source '${this.node.name}' failed: ${messageOf(error)}`, {
+      context: { operator: this.node.name },
+      cause: error,
+    })
+  }
+}
+
+function fractionOf(task: SplitTask): number {
+  if (task.ended) return 1
+  const progress = task.reader?.progress?.()
+  return progress?.total ? Math.min(progress.done / progress.total, 1) : 0
+}

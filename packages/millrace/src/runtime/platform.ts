@@ -1,0 +1,14 @@
+/** What the outside world gives a slot. Nothing in the engine asks for time, threads or files in any other way. */
+import type { SnapshotStore } from '../store/contract.ts'
+
+export interface Platform {
+  /** Epoch milliseconds. */
+  now(): number
+  /** Milliseconds of a clock that only goes forward, for measuring. */
+  monotonic(): number
+  readonly store: SnapshotStore
+  /** Something arrived for a slot that may be asleep. */
+  wake(): void
+  /** Lets callbacks of the event loop run; long work awaits it now and then. */
+  yield(): Promise<void>
+}

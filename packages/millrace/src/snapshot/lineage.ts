@@ -1,0 +1,79 @@
+/**
+ * Which snapshots and which output belong to the past of a run. Pure.
+ *
+ * A run's past is a chain: its own snapshots, those of the run it restored from up to the restored one, and so on to a fresh start.
+ * Ids grow for ever and every run says where its own begin, so each link of the chain is one range of ids:
+ *
+ *     run 1 fresh      makes 1 2 3 4 5
+ *     run 2 restored 4 makes 6 7        (5 was damaged)         chain of run 3: run 3 [8, …)  run 2 [6, 7]  run 1 [1, 4]
+ *     run 3 restored 7 makes 8 …                                5 is not in it, nor a 6 that run 1 wrote after it was fenced
+ */
+import { isMillraceError } from '../base/errors.ts'
+import type { RunFacts, RunRecord } from './run-record.ts'
+
+export interface AncestryLink {
+  readonly run: number
+  readonly runId: string
+  /** Snapshot ids of this run that belong to the past: from … through. */
+  readonly from: number
+  readonly through: number
+}
+
+export interface Ancestry {
+  /** Newest first. */
+  readonly links: readonly AncestryLink[]
+  /** Whether a snapshot with this id, made by this run, is one that the run descends from or made itself. */
+  includes(snapshot: { readonly id: number; readonly run: number }): boolean
+  /** Whether a snapshot of which only the id is known could be one: for manifests that cannot be read. */
+  mayInclude(id: number): boolean
+  /** Whether output that was prepared for this checkpoint under this run id is part of the past. */
+  includesOutput(runId: string, checkpointId: number): boolean
+}
+
+/**
+ * The past of a run. `through`: the newest of its own snapshots that counts; default all (a restart within a run that went back to
+ * an older snapshot gives that one). Of a run whose record cannot be read, what it restored from is unknown: the chain ends with it,
+ * and takes everything up to there for its own, since to hide output that counts would be worse than to leave some that does not.
+ */
+export function ancestry(runs: readonly RunFacts[], run: number, through = Infinity): Ancestry {
+  const links = linksOf(runs, run, through)
+  const inRange = (link: AncestryLink, id: number): boolean => id >= link.from && id <= link.through
+  return {
+    links,
+    includes: ({ id, run: maker }) => links.some((link) => link.run === maker && inRange(link, id)),
+    mayInclude: (id) => links.some((link) => inRange(link, id)),
+    includesOutput: (runId, id) => links.some((link) => link.runId === runId && inRange(link, id)),
+  }
+}
+
+function linksOf(runs: readonly RunFacts[], newest: number, through: number): AncestryLink[] {
+  const records = recordsByRun(runs)
+  const links: AncestryLink[] = []
+  let next: { run: number; through: number } | undefined = { run: newest, through }
+  while (next !== undefined) {
+    const record: RunRecord | undefined = records.get(next.run)
+    const child: AncestryLink | undefined = links.at(-1)
+    if (record === undefined) {
+      if (child !== undefined) links.push({ run: next.run, runId: child.runId, from: 1, through: next.through })
+      break
+    }
+    links.push({ run: next.run, runId: record.runId, from: record.firstCheckpointId, through: next.through })
+    const { start } = record
+    next = start.kind === 'restored' ? { run: start.snapshot.run, through: start.snapshot.id } : undefined
+  }
+  return links
+}
+
+/**
+ * Whether a snapshot is a stray: written by a process after it was fenced. Its id lies where a later run's ids begin. It is in
+ * nobody's past, what it holds was never committed, and its id is not used again.
+ */
+export function isStray(runs: readonly RunFacts[], snapshot: { readonly id: number; readonly run: number }): boolean {
+  return runs.some(
+    ({ run, record }) => run > snapshot.run && !isMillraceError(record) && record.firstCheckpointId <= snapshot.id,
+  )
+}
+
+export function recordsByRun(runs: readonly RunFacts[]): Map<number, RunRecord> {
+  return new Map(runs.flatMap(({ run, record }) => (isMillraceError(record) ? [] : [[run, record] as const])))
+}

@@ -1,0 +1,226 @@
+/**
+ * A manifest as bytes: sealed JSON (sealed-json.ts) of the facts in manifest-types.ts, at `manifests/<kind>-<id>.json`.
+ *
+ * Decoding trusts nothing: size, checksum, format, version, job, then every field's type and range, then what fields say about each
+ * other. A manifest that decodes may still name a segment that is missing or damaged; that is for recovery and fsck.
+ */
+import { assert } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
+import type { JsonObject } from '../base/json.ts'
+import { assertObjectName } from '../store/contract.ts'
+import type { SnapshotStore } from '../store/contract.ts'
+import { Fields } from './fields.ts'
+import type { Manifest } from './manifest-types.ts'
+import { parseManifestName, parseSegmentName, SEGMENTS } from './object-names.ts'
+import { damaged, SEALED_SIZE_LIMIT, sealJson, unsealJson } from './sealed-json.ts'
+
+export const MANIFEST_FORMAT = 'millrace-manifest'
+export const MANIFEST_VERSION = 1
+
+/** Key groups and state ids are stored in 16 bits. */
+const PARALLELISM_LIMIT = 65_536
+const STATE_ID_LIMIT = 65_536
+
+/** @throws STORE_FAILED when it would be larger than what can be read again */
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  assert(
+    manifest.format === MANIFEST_FORMAT && manifest.version === MANIFEST_VERSION,
+    'a manifest is written in the current version',
+  )
+  const bytes = sealJson(manifest)
+  if (bytes.length > SEALED_SIZE_LIMIT) {
+    throw new MillraceError(
+      'STORE_FAILED',
+      `the manifest of checkpoint ${manifest.id} would have ${bytes.length} bytes; the limit is ${SEALED_SIZE_LIMIT}`,
+    )
+  }
+  return bytes
+}
+
+export interface ManifestOrigin {
+  /** The job that it must belong to; undefined: any. */
+  readonly job: string | undefined
+  /** Name of the file, for messages; if the last part is a manifest's name, kind and id must agree with it. */
+  readonly file: string
+}
+
+/** @throws SNAPSHOT_DAMAGED, SNAPSHOT_VERSION, SNAPSHOT_WRONG_JOB, BAD_REFERENCE */
+export function decodeManifest(bytes: Uint8Array, { job, file }: ManifestOrigin): Manifest {
+  const object = unsealJson(bytes, file)
+  const fields = new Fields(object, file)
+  checkVersion(fields, file, MANIFEST_FORMAT, MANIFEST_VERSION)
+  const owner = fields.text('job')
+  if (job !== undefined && owner !== job) {
+    throw new MillraceError('SNAPSHOT_WRONG_JOB', `${file} is a snapshot of job '${owner}', not of '${job}'`, {
+      context: { file, owner, job },
+    })
+  }
+  checkHeader(fields, file)
+  checkOperators(fields, file)
+  checkSegments(fields, file)
+  checkWatermarks(fields)
+  return object as JsonObject & Manifest
+}
+
+/** Read and decode one manifest of the job's folder. @throws OBJECT_MISSING and what `decodeManifest` does */
+export async function readManifest(store: SnapshotStore, job: string, file: string): Promise<Manifest> {
+  return decodeManifest(await readSealed(store, file), { job, file })
+}
+
+/** Read a whole object of sealed JSON, but never more than it may have. */
+export async function readSealed(store: SnapshotStore, file: string): Promise<Uint8Array> {
+  return store.read(file, 0, SEALED_SIZE_LIMIT + 1)
+}
+
+/**
+ * Whether the next checkpoint must hold everything instead of the changes since a base (invariant 4): there is no base, or its keys
+ * were placed in key groups by another rule, so that old and new segments could not be read as one.
+ */
+export function needsFullBase(
+  base: Pick<Manifest, 'maxParallelism' | 'hashVersion'> | undefined,
+  maxParallelism: number,
+  hashVersion = 1,
+): boolean {
+  return base === undefined || base.maxParallelism !== maxParallelism || base.hashVersion !== hashVersion
+}
+
+/** @throws SNAPSHOT_DAMAGED for another format, SNAPSHOT_VERSION for a newer version */
+export function checkVersion(fields: Fields, file: string, format: string, version: number): void {
+  if (fields.text('format') !== format) fields.fail('format', `'${format}'`)
+  const found = fields.integer('version', 1)
+  if (found <= version) return
+  const message = `${file} has format version ${found}; this Millrace reads up to ${version}`
+  throw new MillraceError('SNAPSHOT_VERSION', message, { context: { file, found, supported: version } })
+}
+
+function checkHeader(fields: Fields, file: string): void {
+  const id = fields.integer('id', 1)
+  const kind = fields.oneOf('kind', ['checkpoint', 'savepoint'])
+  const named = parseManifestName(file.slice(file.lastIndexOf('/') + 1))
+  if (named !== undefined && (named.id !== id || named.kind !== kind))
+    throw damaged(file, `holds the ${kind} ${id}, which is not what its name says`)
+  fields.integer('run', 1)
+  if (!/^[0-9a-f]{8}$/.test(fields.text('runId'))) fields.fail('runId', '8 hexadecimal digits')
+  fields.integer('lineage', 1)
+  fields.integer('token', 1)
+  fields.integer('createdAtMs')
+  fields.number('durationMs', 0)
+  fields.oneOf('trigger', ['interval', 'user', 'stop', 'finish'])
+  fields.text('millrace')
+  fields.integer('parallelism', 1, PARALLELISM_LIMIT)
+  fields.integer('maxParallelism', 1, PARALLELISM_LIMIT)
+  fields.integer('hashVersion', 1, 1)
+  fields.integer('nextStateId', 0, STATE_ID_LIMIT)
+}
+
+function checkOperators(fields: Fields, file: string): void {
+  const nextStateId = fields.integer('nextStateId')
+  const checkpoint = fields.integer('id')
+  const stateIds = new Set<number>()
+  const names = new Set<string>()
+  for (const operator of fields.objects('operators')) {
+    addOnce(names, operator.text('name'), (name) => damaged(file, `names the operator '${name}' twice`))
+    operator.text('kind')
+    const stateNames = new Set<string>()
+    for (const state of operator.objects('states')) {
+      const id = state.integer('id', 0, nextStateId - 1)
+      addOnce(stateIds, id, () => damaged(file, `uses the state id ${id} twice`))
+      addOnce(stateNames, state.text('name'), (name) =>
+        damaged(file, `names a state '${name}' twice at ${operator.pathOf('states')}`),
+      )
+      state.text('kind')
+      state.json('schema')
+      if (state.has('ttlMs')) state.number('ttlMs', 1)
+    }
+    if (operator.has('source')) checkSource(operator.object('source'), file)
+    if (operator.has('sink')) checkSink(operator.object('sink'), checkpoint)
+    if (operator.has('operatorState')) checkOperatorState(operator.object('operatorState'))
+  }
+}
+
+function checkSource(source: Fields, file: string): void {
+  const ids = new Set<string>()
+  for (const split of source.objects('splits')) {
+    addOnce(ids, split.text('id'), (id) => damaged(file, `names the split '${id}' twice at ${source.pathOf('splits')}`))
+    split.json('detail')
+    split.json('position')
+    split.boolean('ended')
+  }
+  source.integer('records')
+  const turn = source.object('turn')
+  turn.integer('split')
+  turn.integer('remaining')
+  turn.boolean('active')
+}
+
+function checkSink(sink: Fields, checkpoint: number): void {
+  sink.text('type')
+  sink.boolean('retracts')
+  sink.list('states')
+  for (const committable of sink.objects('committables')) {
+    committable.integer('checkpoint', 1, checkpoint)
+    committable.json('value')
+  }
+}
+
+function checkOperatorState(states: Fields): void {
+  for (const name of states.names()) {
+    const isLists = states
+      .list(name)
+      .every((values) => Array.isArray(values) && values.every((value) => typeof value === 'string'))
+    if (!isLists) states.fail(name, 'one list of base64 texts per subtask')
+  }
+}
+
+function checkSegments(fields: Fields, file: string): void {
+  const checkpoint = fields.integer('id')
+  const maxParallelism = fields.integer('maxParallelism')
+  const files = new Set<string>()
+  let newest = checkpoint
+  for (const segment of fields.objects('segments')) {
+    addOnce(files, segmentReference(segment, file), (name) => damaged(file, `names the segment ${name} twice`))
+    segment.integer('sizeBytes', 1)
+    segment.integer('entries')
+    segment.integer('tombstones')
+    segment.integer('checksum', 0, 0xffff_ffff)
+    // Newest first, and none from the future: the order decides which of two entries wins.
+    newest = segment.integer('checkpoint', 1, newest)
+    // Invariant 4: keys of one manifest lie in key groups by one rule.
+    segment.integer('maxParallelism', maxParallelism, maxParallelism)
+    segment.boolean('base')
+  }
+}
+
+/** The file that a manifest refers to. @throws BAD_REFERENCE when it could lead out of the folder */
+function segmentReference(segment: Fields, file: string): string {
+  const name = segment.text('file')
+  try {
+    assertObjectName(name)
+  } catch (error) {
+    throw new MillraceError(
+      'BAD_REFERENCE',
+      `${file} refers to '${name.slice(0, 200)}', which is not inside the job's folder`,
+      { context: { file }, cause: error },
+    )
+  }
+  const folder = `${SEGMENTS}/`
+  if (!name.startsWith(folder) || parseSegmentName(name.slice(folder.length)) === undefined)
+    segment.fail('file', 'segments/<token>-<number>.seg')
+  return name
+}
+
+function checkWatermarks(fields: Fields): void {
+  const transformations = fields.object('watermarks')
+  for (const transformation of transformations.names()) {
+    const splits = transformations.object(transformation)
+    for (const split of splits.names()) {
+      const value = splits.json(split)
+      if (value !== null && typeof value !== 'number') splits.fail(split, 'a number or null')
+    }
+  }
+}
+
+function addOnce<T>(seen: Set<T>, value: T, twice: (value: T) => MillraceError): void {
+  if (seen.has(value)) throw twice(value)
+  seen.add(value)
+}

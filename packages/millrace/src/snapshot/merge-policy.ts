@@ -1,0 +1,82 @@
+/**
+ * When segments are merged. Keeps a snapshot's list at 8 segments, and its bytes at about twice what lives, for as few rewritten
+ * bytes as that takes. Pure: from the list of a manifest to what to merge, if anything.
+ *
+ * The oldest segment of a list is its base, those above are deltas. A merge that takes in the base makes the new base.
+ */
+import type { SegmentRef } from './manifest-types.ts'
+
+/** `segments.slice(from, to)` of the list, newest first, become one segment in their place. */
+export interface MergePlan {
+  readonly from: number
+  readonly to: number
+  readonly intoBase: boolean
+}
+
+export type MergeCandidate = Pick<SegmentRef, 'sizeBytes' | 'entries' | 'tombstones' | 'base'>
+
+/** Restore reads all of them at once, and an entry may have to be looked for in each. */
+export const MAX_SEGMENTS = 8
+/** Merging fewer rewrites every byte more often: with 4 about once per factor 4 that the deltas grow. */
+const MIN_RUN = 4
+/** A large segment is not rewritten to get rid of small ones. */
+const MAX_SIZE_RATIO = 3
+/** Of the base: with half of it overwritten or deleted, a snapshot is at most twice what lives. */
+const MAX_GARBAGE_RATIO = 0.5
+/** Below this much in all, space is not worth a merge at every checkpoint; a list this small is bounded by its length. */
+const MIN_DELTAS_BYTES = 256 * 1024
+
+/**
+ * The merge to do next for a list, newest first; undefined when none is worth it. At MAX_SEGMENTS there always is one, so a list
+ * whose merges are done before the next segment is added never grows beyond. Segments below the base, if any, are left out.
+ */
+export function planMerge(segments: readonly MergeCandidate[]): MergePlan | undefined {
+  const below = segments.findIndex(({ base }) => base)
+  const live = below === -1 ? segments : segments.slice(0, below + 1)
+  const base = live.at(-1)
+  if (base === undefined || live.length === 1) return undefined
+  const deltas = live.slice(0, -1)
+  const everything: MergePlan = { from: 0, to: live.length, intoBase: true }
+  if (garbageExceeds(deltas, base)) return everything
+  const run = newestRun(deltas)
+  if (run !== undefined) return { ...run, intoBase: false }
+  if (live.length < MAX_SEGMENTS) return undefined
+  return deltas.length < MIN_RUN ? everything : { ...smallestWindow(deltas), intoBase: false }
+}
+
+/** A delta's bytes are garbage in the base or will be; a tombstone's few bytes bury an entry of the base. */
+function garbageExceeds(deltas: readonly MergeCandidate[], base: MergeCandidate): boolean {
+  const bytes = deltas.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const buried = deltas.reduce((sum, { tombstones }) => sum + tombstones, 0)
+  const buriedBytes = base.entries === 0 ? 0 : Math.min(1, buried / base.entries) * base.sizeBytes
+  return bytes + buriedBytes > Math.max(base.sizeBytes * MAX_GARBAGE_RATIO, MIN_DELTAS_BYTES)
+}
+
+/** The newest run of at least MIN_RUN deltas within MAX_SIZE_RATIO of each other, as long as it goes. */
+function newestRun(deltas: readonly MergeCandidate[]): { from: number; to: number } | undefined {
+  for (let from = 0; from + MIN_RUN <= deltas.length; from++) {
+    let smallest = Infinity
+    let largest = 0
+    let to = from
+    for (; to < deltas.length; to++) {
+      smallest = Math.min(smallest, deltas[to]!.sizeBytes)
+      largest = Math.max(largest, deltas[to]!.sizeBytes)
+      if (largest > smallest * MAX_SIZE_RATIO) break
+    }
+    if (to - from >= MIN_RUN) return { from, to }
+  }
+  return undefined
+}
+
+/** No run is left, but the list is full: the MIN_RUN neighbours that are cheapest to rewrite. */
+function smallestWindow(deltas: readonly MergeCandidate[]): { from: number; to: number } {
+  let best = { from: 0, to: MIN_RUN }
+  let bestBytes = Infinity
+  for (let from = 0; from + MIN_RUN <= deltas.length; from++) {
+    const bytes = deltas.slice(from, from + MIN_RUN).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    if (bytes >= bestBytes) continue
+    bestBytes = bytes
+    best = { from, to: from + MIN_RUN }
+  }
+  return best
+}

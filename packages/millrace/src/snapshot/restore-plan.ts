@@ -1,0 +1,314 @@
+/**
+ * What becomes of every state of a snapshot in a changed job, and why. Pure: manifest + states of the job -> plan.
+ *
+ * States are matched by (operator name, state name); an operator is found under its name, else under `renamedFrom`. The verdicts:
+ *
+ *     kept      same operator, state and kind                       renamed   the same under the operator's old name
+ *     new       in the job only                                     dropped   in the snapshot only: needs --allow-dropped-state
+ *     refused   in both, but the one cannot be read as the other, or output that waits for its commit would be lost
+ *
+ * A state keeps its id for ever; a new state takes the next one that no state of the job ever had (invariant 4).
+ */
+import { assert } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
+import type { Manifest, OperatorSnapshot } from './manifest-types.ts'
+
+/** States of a job as plain data; the graph describes itself so. */
+export interface PlannedJob {
+  readonly operators: readonly PlannedOperator[]
+}
+
+export interface PlannedOperator {
+  readonly name: string
+  readonly renamedFrom?: string
+  /** `source`, `sink`, `process` (not keyed), or a kind of keyed operator. */
+  readonly kind: string
+  readonly states: readonly { readonly name: string; readonly kind: string }[]
+  /** Type of a sink: committables of one type mean nothing to another. */
+  readonly sinkType?: string
+}
+
+export type Verdict = 'kept' | 'renamed' | 'new' | 'dropped' | 'refused'
+
+export interface PlanEntry {
+  readonly verdict: Verdict
+  /** In the job; of what is dropped: in the snapshot. */
+  readonly operator: string
+  readonly what: 'state' | 'source' | 'sink'
+  /** Of a state. */
+  readonly state: string | undefined
+  /** Id of a keyed state, unless refused. */
+  readonly id: number | undefined
+  /** The operator of the snapshot that it comes from. */
+  readonly from: string | undefined
+  /** Of everything but `kept`. */
+  readonly reason: string | undefined
+}
+
+export interface RestorePlan {
+  readonly entries: readonly PlanEntry[]
+  readonly nextStateId: number
+  readonly allowDroppedState: boolean
+  /** Per operator of the job the operator of the snapshot that it takes over. */
+  readonly origins: ReadonlyMap<string, OperatorSnapshot>
+  /** Whether a `run` may go on with it. */
+  readonly accepted: boolean
+}
+
+/** Key groups and state ids are stored in 16 bits. */
+const STATE_ID_LIMIT = 65_536
+
+export interface PlanOptions {
+  readonly allowDroppedState?: boolean
+}
+
+/** `manifest` undefined: a fresh start, where everything is new. */
+export function planRestore(
+  manifest: Pick<Manifest, 'operators' | 'nextStateId'> | undefined,
+  job: PlannedJob,
+  { allowDroppedState = false }: PlanOptions = {},
+): RestorePlan {
+  const old = new Map(manifest?.operators.map((operator) => [operator.name, operator]))
+  const { origins, doubts } = matchOperators(job, old)
+  let nextStateId = manifest?.nextStateId ?? 1
+  const takeId = (): number => {
+    assert(nextStateId < STATE_ID_LIMIT, 'a job has at most 65,536 states in its life')
+    return nextStateId++
+  }
+  const taken = new Set([...origins.values()].map((origin) => origin.name))
+  const entries = [
+    ...doubts,
+    ...job.operators.flatMap((operator) => operatorEntries(operator, origins.get(operator.name), takeId)),
+    ...[...old.values()].filter(({ name }) => !taken.has(name)).flatMap(removedEntries),
+  ]
+  const accepted = entries.every(({ verdict }) => verdict !== 'refused' && (verdict !== 'dropped' || allowDroppedState))
+  return { entries, nextStateId, allowDroppedState, origins, accepted }
+}
+
+/** @throws STATE_INCOMPATIBLE for what is refused, STATE_DROPPED for what is dropped without leave; each lists all of it */
+export function assertPlan(plan: RestorePlan): void {
+  const refused = plan.entries.filter(({ verdict }) => verdict === 'refused')
+  if (refused.length > 0) {
+    throw new MillraceError('STATE_INCOMPATIBLE', `the changed job cannot take over: ${listed(refused)}`, {
+      context: { refused },
+    })
+  }
+  const dropped = plan.entries.filter(({ verdict }) => verdict === 'dropped')
+  if (dropped.length > 0 && !plan.allowDroppedState) {
+    throw new MillraceError('STATE_DROPPED', `the changed job has no place for: ${listed(dropped)}`, {
+      context: { dropped },
+    })
+  }
+}
+
+interface Matched {
+  readonly origins: Map<string, OperatorSnapshot>
+  /** Operators that claim the same origin. */
+  readonly doubts: readonly PlanEntry[]
+}
+
+/** Names go first: who has the name today is not deprived of its state by one who had it once. */
+function matchOperators(job: PlannedJob, old: ReadonlyMap<string, OperatorSnapshot>): Matched {
+  const origins = new Map<string, OperatorSnapshot>()
+  const owners = new Map<string, string>()
+  const doubts: PlanEntry[] = []
+  for (const { name } of job.operators) {
+    const origin = old.get(name)
+    if (origin === undefined) continue
+    origins.set(name, origin)
+    owners.set(name, name)
+  }
+  for (const operator of job.operators) {
+    const origin = operator.renamedFrom === undefined ? undefined : old.get(operator.renamedFrom)
+    if (origin === undefined || origins.has(operator.name)) continue
+    const owner = owners.get(origin.name)
+    if (owner === undefined) {
+      origins.set(operator.name, origin)
+      owners.set(origin.name, operator.name)
+    } else if (owner !== origin.name) {
+      const reason = `'${owner}' also says { renamedFrom: '${origin.name}' }; only one can take over its state`
+      doubts.push({ ...entryOf(operator, origin), verdict: 'refused', reason })
+    }
+  }
+  return { origins, doubts }
+}
+
+function operatorEntries(
+  operator: PlannedOperator,
+  origin: OperatorSnapshot | undefined,
+  takeId: () => number,
+): PlanEntry[] {
+  return [
+    ...connectorEntries(operator, origin),
+    ...stateEntries(operator, origin, takeId),
+    ...operatorStateEntries(operator, origin),
+  ]
+}
+
+/** Sources and sinks: their positions and committables. */
+function connectorEntries(operator: PlannedOperator, origin: OperatorSnapshot | undefined): PlanEntry[] {
+  const entries: PlanEntry[] = []
+  const isOldSource = origin?.source !== undefined
+  const isOldSink = origin?.sink !== undefined
+  if (operator.kind === 'source') entries.push(isOldSource ? taken(operator, origin) : added(operator))
+  else if (isOldSource) entries.push(removedSource(origin))
+  if (operator.kind === 'sink') entries.push(isOldSink ? takenSink(operator, origin) : added(operator))
+  else if (isOldSink) entries.push(...removedSink(origin))
+  return entries
+}
+
+function takenSink(operator: PlannedOperator, origin: OperatorSnapshot): PlanEntry {
+  const { type, committables, states } = origin.sink!
+  if (operator.sinkType === undefined || operator.sinkType === type) {
+    const isRenamed = origin.name !== operator.name
+    if (!isRenamed || committables.length === 0) return taken(operator, origin)
+    return {
+      ...entryOf(operator, origin),
+      verdict: 'refused',
+      reason: `${uncommitted(origin)} under its old name '${origin.name}'`,
+    }
+  }
+  if (committables.length > 0) {
+    return {
+      ...entryOf(operator, origin),
+      verdict: 'refused',
+      reason: `${uncommitted(origin)}, and it was a ${type} sink`,
+    }
+  }
+  if (states.length > 0)
+    return { ...entryOf(operator, origin), verdict: 'refused', reason: `it was a ${type} sink and has its state` }
+  return added(operator)
+}
+
+function stateEntries(
+  operator: PlannedOperator,
+  origin: OperatorSnapshot | undefined,
+  takeId: () => number,
+): PlanEntry[] {
+  const isKeyed = operator.kind !== 'process'
+  const wanted = isKeyed ? operator.states : []
+  const found = new Map(origin?.states.map((state) => [state.name, state]))
+  const entries = wanted.map((state): PlanEntry => {
+    const before = found.get(state.name)
+    if (origin?.operatorState?.[state.name] !== undefined) {
+      return {
+        ...entryOf(operator, origin, state.name),
+        verdict: 'refused',
+        reason: 'it was operator state, without keys, and is keyed now',
+      }
+    }
+    if (before === undefined) return { ...added(operator, state.name), id: takeId() }
+    if (before.kind === state.kind) return { ...taken(operator, origin!, state.name), id: before.id }
+    return {
+      ...entryOf(operator, origin, state.name),
+      verdict: 'refused',
+      reason: `it was ${before.kind} and is ${state.kind} now`,
+    }
+  })
+  const names = new Set(operator.states.map(({ name }) => name))
+  const gone = origin?.states.filter(({ name }) => !names.has(name)) ?? []
+  return [
+    ...entries,
+    ...gone.map((state) =>
+      droppedState(origin!, state.name, state.id, `'${operator.name}' has no such state any more`),
+    ),
+  ]
+}
+
+/** State of operators without keys: a snapshot does not say whether a list is split or united on restore, and need not. */
+function operatorStateEntries(operator: PlannedOperator, origin: OperatorSnapshot | undefined): PlanEntry[] {
+  const found = Object.keys(origin?.operatorState ?? {})
+  const wanted = operator.kind === 'process' ? operator.states.map(({ name }) => name) : []
+  const wasKeyed = new Set(origin?.states.map(({ name }) => name))
+  const entries = wanted.map((name): PlanEntry => {
+    if (wasKeyed.has(name))
+      return {
+        ...entryOf(operator, origin, name),
+        verdict: 'refused',
+        reason: 'it was keyed state and has no keys now',
+      }
+    return found.includes(name) ? taken(operator, origin!, name) : added(operator, name)
+  })
+  const names = new Set(operator.states.map(({ name }) => name))
+  const gone = found.filter((name) => !names.has(name))
+  return [
+    ...entries,
+    ...gone.map((name) => droppedState(origin!, name, undefined, `'${operator.name}' has no such state any more`)),
+  ]
+}
+
+/** An operator of the snapshot that nobody in the job takes over. */
+function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
+  const reason = 'the job has no such operator any more'
+  return [
+    ...(origin.source === undefined ? [] : [removedSource(origin)]),
+    ...(origin.sink === undefined ? [] : removedSink(origin)),
+    ...origin.states.map(({ name, id }) => droppedState(origin, name, id, reason)),
+    ...Object.keys(origin.operatorState ?? {}).map((name) => droppedState(origin, name, undefined, reason)),
+  ]
+}
+
+function removedSource(origin: OperatorSnapshot): PlanEntry {
+  const count = origin.source!.splits.length
+  const reason = `the job has no such source any more; the positions of its ${count} splits would be lost`
+  return {
+    verdict: 'dropped',
+    what: 'source',
+    operator: origin.name,
+    state: undefined,
+    id: undefined,
+    from: origin.name,
+    reason,
+  }
+}
+
+/** A sink without state and without waiting output leaves nothing behind. */
+function removedSink(origin: OperatorSnapshot): PlanEntry[] {
+  const entry = { what: 'sink', operator: origin.name, state: undefined, id: undefined, from: origin.name } as const
+  const { committables, states } = origin.sink!
+  if (committables.length > 0)
+    return [{ ...entry, verdict: 'refused', reason: `the job has no such sink any more, and ${uncommitted(origin)}` }]
+  if (states.length > 0)
+    return [{ ...entry, verdict: 'dropped', reason: 'the job has no such sink any more; its state would be lost' }]
+  return []
+}
+
+function uncommitted(origin: OperatorSnapshot): string {
+  return `${origin.sink!.committables.length} pieces of its output wait for their commit`
+}
+
+function droppedState(origin: OperatorSnapshot, state: string, id: number | undefined, reason: string): PlanEntry {
+  return { verdict: 'dropped', what: 'state', operator: origin.name, state, id, from: origin.name, reason }
+}
+
+function taken(operator: PlannedOperator, origin: OperatorSnapshot, state?: string): PlanEntry {
+  const isSame = origin.name === operator.name
+  return {
+    ...entryOf(operator, origin, state),
+    verdict: isSame ? 'kept' : 'renamed',
+    reason: isSame ? undefined : `renamed from '${origin.name}'`,
+  }
+}
+
+function added(operator: PlannedOperator, state?: string): PlanEntry {
+  return { ...entryOf(operator, undefined, state), verdict: 'new', reason: 'not in the snapshot' }
+}
+
+function entryOf(
+  operator: PlannedOperator,
+  origin: OperatorSnapshot | undefined,
+  state?: string,
+): Omit<PlanEntry, 'verdict' | 'reason'> {
+  const what =
+    state !== undefined ? 'state' : operator.kind === 'source' || operator.kind === 'sink' ? operator.kind : 'state'
+  return { operator: operator.name, what, state, id: undefined, from: origin?.name }
+}
+
+function listed(entries: readonly PlanEntry[]): string {
+  return entries
+    .map(
+      ({ what, operator, state, reason }) =>
+        `${what} '${state === undefined ? operator : `${operator}.${state}`}' (${reason})`,
+    )
+    .join('; ')
+}

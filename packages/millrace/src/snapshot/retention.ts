@@ -1,0 +1,71 @@
+/**
+ * Which snapshots stay. Pure: what is known of the job -> every manifest kept or dropped, with the reason.
+ *
+ * - Kept: savepoints, which only their owner deletes; what is pinned, such as the snapshot being restored; the newest `retain`
+ *   checkpoints of the whole job; the newest checkpoint of the previous lineage, for a way back from a fresh start.
+ * - Dropped whatever the number: strays of fenced processes; checkpoints of a lineage that ended without retaining them.
+ *
+ * The newest snapshot of the current lineage is never dropped, since ids grow and `retain` is at least 1.
+ */
+import { assert } from '../base/assert.ts'
+import { isMillraceError } from '../base/errors.ts'
+import { isStray } from './lineage.ts'
+import type { SnapshotFacts } from './manifest-folder.ts'
+import type { SnapshotId } from './object-names.ts'
+import type { RunFacts } from './run-record.ts'
+
+export interface RetentionPolicy {
+  /** How many checkpoints stay; at least 1. */
+  readonly retain: number
+  readonly previousLineage: number | undefined
+  /** Kept in any case. */
+  readonly pinned: readonly Pick<SnapshotId, 'id'>[]
+}
+
+export type RetentionReason =
+  | 'savepoint'
+  | 'pinned'
+  | 'recent'
+  | 'previous lineage'
+  | 'stray'
+  | 'not retained'
+  | 'subsumed'
+
+export interface RetentionVerdict {
+  readonly keep: boolean
+  readonly reason: RetentionReason
+}
+
+type Facts = Pick<SnapshotFacts, 'kind' | 'id' | 'run' | 'lineage'>
+
+/** A verdict per snapshot, in the given order. */
+export function decideRetention(
+  snapshots: readonly Facts[],
+  runs: readonly RunFacts[],
+  policy: RetentionPolicy,
+): RetentionVerdict[] {
+  assert(Number.isInteger(policy.retain) && policy.retain >= 1, 'at least one checkpoint is retained')
+  const pinned = new Set(policy.pinned.map(({ id }) => id))
+  const countable = snapshots
+    .filter((snapshot) => snapshot.kind === 'checkpoint' && !isStray(runs, snapshot) && !isGivenUp(snapshot, runs))
+    .toSorted((a, b) => b.id - a.id)
+  const recent = new Set(countable.slice(0, policy.retain).map(({ id }) => id))
+  const previous = countable.find(({ lineage }) => lineage === policy.previousLineage)?.id
+
+  return snapshots.map((snapshot) => {
+    if (pinned.has(snapshot.id)) return { keep: true, reason: 'pinned' }
+    if (isStray(runs, snapshot)) return { keep: false, reason: 'stray' }
+    if (snapshot.kind === 'savepoint') return { keep: true, reason: 'savepoint' }
+    if (recent.has(snapshot.id)) return { keep: true, reason: 'recent' }
+    if (snapshot.id === previous) return { keep: true, reason: 'previous lineage' }
+    return { keep: false, reason: isGivenUp(snapshot, runs) ? 'not retained' : 'subsumed' }
+  })
+}
+
+/** Its lineage ended with `onFinish` or `onCancel` 'delete' after it was made; a crash before the sweep changes nothing about that. */
+function isGivenUp({ id, lineage }: Facts, runs: readonly RunFacts[]): boolean {
+  return runs.some(({ record, end }) => {
+    if (end === undefined || isMillraceError(end) || isMillraceError(record)) return false
+    return !end.retained && record.lineage === lineage && id <= end.lastCheckpointId
+  })
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
+import { type Failpoint, onFailpoint } from '../base/failpoint.ts'
+import { memoryStorage } from '../store/memory/index.ts'
+import { FaultyStore } from '../testing/faulty-store.ts'
+import { putSnapshots, sampleManifest, sampleSegment } from '../testing/snapshot-samples.ts'
+import { ManifestFolder } from './manifest-folder.ts'
+import { encodeManifest } from './manifest.ts'
+import { manifestName } from './object-names.ts'
+import { sweep, type SweepOptions, type SweepReport } from './sweep.ts'
+
+const TOKEN = 5
+
+const makeStore = (): FaultyStore => new FaultyStore(memoryStorage().job('job'))
+
+async function names(store: FaultyStore): Promise<string[]> {
+  const found = await Promise.all(
+    ['locks', 'manifests', 'segments'].map(async (folder) =>
+      (await store.list(folder)).map(({ name }) => `${folder}/${name}`),
+    ),
+  )
+  return found.flat()
+}
+
+async function run(store: FaultyStore, options: Partial<SweepOptions> = {}): Promise<SweepReport> {
+  return sweep(store, {
+    token: TOKEN,
+    confirm: async () => undefined,
+    folder: new ManifestFolder(store, 'job'),
+    decide: (snapshots) => snapshots.map(() => ({ keep: true })),
+    liveSegments: new Set(),
+    ...options,
+  })
+}
+
+/** Checkpoint n names segment n and its base, segment 1. */
+function checkpoint(id: number, token = TOKEN): ReturnType<typeof sampleManifest> {
+  const base = sampleSegment('segments/5-1.seg', { checkpoint: 1 })
+  const own = sampleSegment(`segments/${token}-${id}.seg`, { checkpoint: id, base: false })
+  return sampleManifest({ id, token, segments: id === 1 ? [base] : [own, base] })
+}
+
+const keepFrom =
+  (id: number): SweepOptions['decide'] =>
+  (snapshots) =>
+    snapshots.map((snapshot) => ({ keep: snapshot.id >= id }))
+
+test('dropped manifests go, and the segments that only they named', async () => {
+  const store = makeStore()
+  await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3)])
+  const report = await run(store, { decide: keepFrom(3) })
+  assert.deepEqual(await names(store), ['manifests/chk-000000000003.json', 'segments/5-1.seg', 'segments/5-3.seg'])
+  assert.deepEqual(report.removedManifests, ['manifests/chk-000000000001.json', 'manifests/chk-000000000002.json'])
+  assert.deepEqual(report.removedSegments, ['segments/5-2.seg'])
+  assert.equal(report.freedBytes, 100 + encodeManifest(checkpoint(1)).length + encodeManifest(checkpoint(2)).length)
+})
+
+test('segments that no manifest names go, but not those being written or merged', async () => {
+  const store = makeStore()
+  await putSnapshots(store, [checkpoint(1)])
+  for (const name of ['segments/5-8.seg', 'segments/5-9.seg', 'segments/notes.txt'])
+    await store.publish(name, new Uint8Array(1))
+  await run(store, { liveSegments: new Set(['segments/5-9.seg']) })
+  assert.deepEqual(await names(store), [
+    'manifests/chk-000000000001.json',
+    'segments/5-1.seg',
+    'segments/5-9.seg',
+    'segments/notes.txt',
+  ])
+})
+
+test('a segment whose manifest is published while the sweep runs is not garbage', async () => {
+  const store = makeStore()
+  await putSnapshots(store, [checkpoint(1)])
+  const live = new Set(['segments/5-2.seg'])
+  await store.publish('segments/5-2.seg', new Uint8Array(100))
+  const folder = new ManifestFolder(store, 'job')
+  const read = folder.read.bind(folder)
+  // The checkpoint completes right after the manifests were listed.
+  folder.read = async () => {
+    const listing = await read()
+    await putSnapshots(store, [checkpoint(2)])
+    live.delete('segments/5-2.seg')
+    return listing
+  }
+  await run(store, { folder, liveSegments: live })
+  assert.ok((await names(store)).includes('segments/5-2.seg'))
+})
+
+test('invariant 7: only files with the own token or a lower one are deleted', async () => {
+  const store = makeStore()
+  for (const token of [3, 5, 6, 10]) {
+    await store.publish(`segments/${token}-1.seg`, new Uint8Array(1))
+    await store.publish(`locks/lock-${token}`, new Uint8Array(1))
+    await (await store.create(`segments/${token}-2.seg`)).write(new Uint8Array(1))
+    await (await store.create(`locks/lock-${token}0`)).write(new Uint8Array(1))
+  }
+  const report = await run(store, { leftovers: true })
+  assert.deepEqual(await names(store), [
+    'locks/lock-10',
+    'locks/lock-5',
+    'locks/lock-6',
+    'segments/10-1.seg',
+    'segments/6-1.seg',
+  ])
+  assert.deepEqual(report.removedLocks, ['locks/lock-3'])
+  assert.equal(report.removedTemporaries, 2)
+})
+
+test('invariant 7: a sweeper that is not the owner any more deletes nothing', async () => {
+  const store = makeStore()
+  await putSnapshots(store, [checkpoint(1), checkpoint(2)])
+  await store.publish('segments/4-9.seg', new Uint8Array(1))
+  const before = await names(store)
+  const confirm = async (): Promise<void> => {
+    throw new MillraceError('FENCED', 'fenced')
+  }
+  await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: true }), (error) =>
+    isMillraceError(error, 'FENCED'),
+  )
+  await assert.rejects(run(store, { confirm }), (error) => isMillraceError(error, 'FENCED'))
+  assert.deepEqual(await names(store), before)
+})
+
+const unreadable: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array])[] = [
+  ['is damaged', (bytes) => bytes.with(30, bytes[30]! ^ 1)],
+  ['is cut', (bytes) => bytes.subarray(0, 100)],
+  ['is of a newer version', () => encodeNewer()],
+]
+
+function encodeNewer(): Uint8Array {
+  // Sealed as the newer version would: only the number differs.
+  const text = new TextDecoder().decode(encodeManifest(checkpoint(2)))
+  return new TextEncoder().encode(text.replace('"version": 1', '"version": 2'))
+}
+
+for (const [what, change] of unreadable) {
+  test(`invariant 8: a manifest that ${what} stops the sweep, and the report names it`, async () => {
+    const store = makeStore()
+    await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3)])
+    await store.publish('segments/5-9.seg', new Uint8Array(1))
+    await store.replace(manifestName(checkpoint(2)), change(encodeManifest(checkpoint(2))))
+    const before = await names(store)
+    const report = await run(store, { decide: keepFrom(3), leftovers: true })
+    assert.equal(report.stopped?.file, 'manifests/chk-000000000002.json')
+    assert.deepEqual(await names(store), before)
+  })
+}
+
+test('invariant 8: a manifest under a name that only a newer version knows stops the sweep; other files do not', async () => {
+  const store = makeStore()
+  await store.publish('segments/5-9.seg', new Uint8Array(1))
+  await store.publish('manifests/.DS_Store', new Uint8Array(1))
+  await store.publish('manifests/fork-000000000001.json', new Uint8Array(1))
+  const report = await run(store)
+  assert.equal(report.stopped?.file, 'manifests/fork-000000000001.json')
+  await store.remove('manifests/fork-000000000001.json')
+  assert.deepEqual((await run(store)).removedSegments, ['segments/5-9.seg'])
+})
+
+test('a manifest is read once, and again when the file was changed', async () => {
+  let now = 0
+  const store = new FaultyStore(memoryStorage({ now: () => now }).job('job'))
+  await putSnapshots(store, [checkpoint(1), checkpoint(2)])
+  const folder = new ManifestFolder(store, 'job')
+  const reads = (): string[] => store.calls.filter((call) => call.startsWith('read '))
+  await run(store, { folder })
+  assert.equal(reads().length, 2)
+  await putSnapshots(store, [checkpoint(3)])
+  await run(store, { folder })
+  assert.equal(reads().length, 3)
+  now = 1
+  await store.replace(manifestName(checkpoint(2)), new Uint8Array(encodeManifest(checkpoint(2)).length))
+  assert.equal((await run(store, { folder })).stopped?.file, manifestName(checkpoint(2)))
+})
+
+test('manifests are deleted before the segments they named, each between its failpoints', async (context) => {
+  const store = makeStore()
+  await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3)])
+  const passed: (Failpoint | string)[] = []
+  onFailpoint((name) => void passed.push(name))
+  context.after(() => onFailpoint(undefined))
+  await run(store, { decide: (snapshots) => snapshots.map(({ id }) => ({ keep: id !== 2 })) })
+  assert.deepEqual(passed, [
+    'retention.before-manifest-delete',
+    'retention.after-manifest-delete',
+    'sweep.before-delete',
+    'sweep.after-delete',
+  ])
+})
+
+test('a sweep that breaks off anywhere leaves nothing dangling, and the next one finishes it', async () => {
+  for (let call = 1; call <= 6; call += 1) {
+    const store = makeStore()
+    await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3), checkpoint(4)])
+    store.fail('remove', { call })
+    await run(store, { decide: keepFrom(4) }).catch((error: unknown) =>
+      assert.ok(isMillraceError(error, 'STORE_FAILED')),
+    )
+    store.heal()
+    const { manifests } = await new ManifestFolder(store, 'job').read()
+    for (const { facts } of manifests) {
+      assert.ok(!isMillraceError(facts))
+      for (const { file } of facts.segments)
+        assert.notEqual(await store.size(file), undefined, `${file} after a break at ${call}`)
+    }
+    await run(store, { decide: keepFrom(4) })
+    assert.deepEqual(await names(store), ['manifests/chk-000000000004.json', 'segments/5-1.seg', 'segments/5-4.seg'])
+  }
+})
+
+test('whatever is kept stays complete, and nothing else stays', async () => {
+  const shape = fc.array(
+    fc.record({ segments: fc.uniqueArray(fc.integer({ min: 1, max: 12 }), { maxLength: 4 }), keep: fc.boolean() }),
+    { maxLength: 8 },
+  )
+  await fc.assert(
+    fc.asyncProperty(shape, fc.uniqueArray(fc.integer({ min: 1, max: 12 })), async (plan, live) => {
+      const store = makeStore()
+      for (let n = 1; n <= 12; n += 1) await store.publish(`segments/${TOKEN}-${n}.seg`, new Uint8Array(100))
+      const manifests = plan.map(({ segments }, i) =>
+        sampleManifest({
+          id: i + 1,
+          segments: segments.map((n) => sampleSegment(`segments/${TOKEN}-${n}.seg`, { checkpoint: 1 })),
+        }),
+      )
+      await putSnapshots(store, manifests)
+      const liveSegments = new Set(live.map((n) => `segments/${TOKEN}-${n}.seg`))
+      await run(store, {
+        liveSegments,
+        decide: (snapshots) => snapshots.map(({ id }) => ({ keep: plan[id - 1]!.keep })),
+      })
+      const wanted = new Set([
+        ...liveSegments,
+        ...plan.flatMap(({ segments, keep }) => (keep ? segments.map((n) => `segments/${TOKEN}-${n}.seg`) : [])),
+      ])
+      const left = (await store.list('segments')).map(({ name }) => `segments/${name}`)
+      assert.deepEqual(new Set(left), wanted)
+    }),
+    { numRuns: 50 },
+  )
+})

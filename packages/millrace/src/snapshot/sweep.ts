@@ -1,0 +1,159 @@
+/**
+ * Mark and sweep of a job's folder: manifests that retention drops, then segments that no manifest names.
+ *
+ * Ownership is reachability: a segment lives while a manifest names it. What protects one that no manifest names yet:
+ * - `liveSegments` holds every segment from before it is created until the manifest that names it is published (or it is given up),
+ *   and every input of a merge under way. It is read before the manifests are listed, and the segments are listed before that:
+ *
+ *       list segments -> copy liveSegments -> list manifests -> delete
+ *
+ *   A listed segment was live at the copy, or its manifest was published before it and is in the list, or it is garbage.
+ * - Only files whose name carries the own or a lower token go, after confirming that the own one still is the highest (invariant 7).
+ * - A manifest that cannot be read fully stops everything: what it names is unknown (invariant 8).
+ */
+import { isMillraceError, MillraceError } from '../base/errors.ts'
+import { failpoint } from '../base/failpoint.ts'
+import type { SnapshotStore, StoredObject } from '../store/contract.ts'
+import type { FolderListing, ManifestFile, ManifestFolder, SnapshotFacts } from './manifest-folder.ts'
+import { LOCKS, lockName, MANIFESTS, parseLockName, parseSegmentName, RUNS, SEGMENTS } from './object-names.ts'
+
+export interface SweepOptions {
+  readonly token: number
+  /** Throws FENCED when a higher token exists. */
+  readonly confirm: () => Promise<void>
+  /** Kept from sweep to sweep, so that only new manifests are read. */
+  readonly folder: ManifestFolder
+  /** Which of the snapshots stay (retention.ts), one answer each in the same order. */
+  readonly decide: (snapshots: readonly SnapshotFacts[]) => readonly { readonly keep: boolean }[]
+  /** Names like `segments/3-17.seg`. May change while the sweep runs, under the rule above. */
+  readonly liveSegments: ReadonlySet<string>
+  /** Also clear what crashes left: temporary files and old locks. Once per start is enough. */
+  readonly leftovers?: boolean
+}
+
+export interface SweepReport {
+  readonly removedManifests: readonly string[]
+  readonly removedSegments: readonly string[]
+  readonly removedLocks: readonly string[]
+  readonly removedTemporaries: number
+  readonly freedBytes: number
+  /** The manifest that could not be read: nothing was deleted. */
+  readonly stopped: { readonly file: string; readonly error: MillraceError } | undefined
+}
+
+/** @throws FENCED, and STORE_FAILED when the store does; what was not deleted then is found by the next sweep */
+export async function sweep(store: SnapshotStore, options: SweepOptions): Promise<SweepReport> {
+  const listed = await store.list(SEGMENTS)
+  const live = new Set(options.liveSegments)
+  const listing = await options.folder.read()
+  const stopped = unreadable(listing)
+  if (stopped !== undefined) return { ...NOTHING, stopped }
+
+  const { kept, dropped } = divide(listing, options)
+  const named = new Set(kept.flatMap(({ segments }) => segments.map(({ file }) => file)))
+  const isGarbage = ({ name }: StoredObject): boolean => {
+    const file = `${SEGMENTS}/${name}`
+    const parsed = parseSegmentName(name)
+    return (
+      parsed !== undefined &&
+      parsed.token <= options.token &&
+      !named.has(file) &&
+      !live.has(file) &&
+      !options.liveSegments.has(file)
+    )
+  }
+  const removedManifests = await removeManifests(store, options, dropped)
+  const garbage = listed.filter(isGarbage)
+  const removedSegments = await removeSegments(store, options, garbage)
+  const freed = [
+    ...dropped.map(({ manifestSizeBytes }) => manifestSizeBytes),
+    ...garbage.map(({ sizeBytes }) => sizeBytes),
+  ]
+  const left = options.leftovers ? await removeLeftovers(store, options) : { removedLocks: [], removedTemporaries: 0 }
+  return {
+    removedManifests,
+    removedSegments,
+    ...left,
+    freedBytes: freed.reduce((sum, size) => sum + size, 0),
+    stopped: undefined,
+  }
+}
+
+const NOTHING = { removedManifests: [], removedSegments: [], removedLocks: [], removedTemporaries: 0, freedBytes: 0 }
+
+type Dropped = SnapshotFacts & { readonly file: string }
+
+function divide({ manifests }: FolderListing, { decide }: SweepOptions): { kept: SnapshotFacts[]; dropped: Dropped[] } {
+  const readable = manifests.flatMap(({ file, facts }) => (isMillraceError(facts) ? [] : [{ ...facts, file }]))
+  const verdicts = decide(readable)
+  return {
+    kept: readable.filter((_, i) => verdicts[i]?.keep !== false),
+    dropped: readable.filter((_, i) => verdicts[i]?.keep === false),
+  }
+}
+
+/** Invariant 8: a manifest that cannot be read, or that a newer version may have put there under a new name. */
+function unreadable({ manifests, unknown }: FolderListing): SweepReport['stopped'] {
+  const broken = manifests.find((manifest): manifest is ManifestFile & { facts: MillraceError } =>
+    isMillraceError(manifest.facts),
+  )
+  if (broken !== undefined) return { file: broken.file, error: broken.facts }
+  const [file] = unknown
+  if (file === undefined) return undefined
+  return {
+    file,
+    error: new MillraceError('SNAPSHOT_VERSION', `${file} is not a name of a manifest that this Millrace knows`),
+  }
+}
+
+async function removeManifests(
+  store: SnapshotStore,
+  { confirm }: SweepOptions,
+  dropped: readonly Dropped[],
+): Promise<string[]> {
+  if (dropped.length > 0) await confirm()
+  for (const { file } of dropped) {
+    failpoint('retention.before-manifest-delete')
+    await store.remove(file)
+    failpoint('retention.after-manifest-delete')
+  }
+  return dropped.map(({ file }) => file)
+}
+
+async function removeSegments(
+  store: SnapshotStore,
+  { confirm }: SweepOptions,
+  garbage: readonly StoredObject[],
+): Promise<string[]> {
+  const files = garbage.map(({ name }) => `${SEGMENTS}/${name}`)
+  if (files.length > 0) await confirm()
+  for (const file of files) {
+    failpoint('sweep.before-delete')
+    await store.remove(file)
+    failpoint('sweep.after-delete')
+  }
+  return files
+}
+
+/** Locks below the own one say nothing any more. Temporary files of segments may be in the making, as the segments themselves. */
+async function removeLeftovers(
+  store: SnapshotStore,
+  { token, confirm, liveSegments }: SweepOptions,
+): Promise<{ removedLocks: string[]; removedTemporaries: number }> {
+  await confirm()
+  const isOlder = (name: string): boolean => (parseLockName(name) ?? Infinity) < token
+  const removedLocks = (await store.list(LOCKS))
+    .filter(({ name }) => isOlder(name))
+    .map(({ name }) => lockName(parseLockName(name)!))
+  for (const lock of removedLocks) await store.remove(lock)
+
+  const isOwnOrOlder = (name: string): boolean => (parseSegmentName(name)?.token ?? Infinity) <= token
+  const counts = [
+    await store.removeTemporary(SEGMENTS, (name) => isOwnOrOlder(name) && !liveSegments.has(`${SEGMENTS}/${name}`)),
+    await store.removeTemporary(LOCKS, isOlder),
+    await store.removeTemporary(MANIFESTS, () => true),
+    await store.removeTemporary(RUNS, () => true),
+    await store.removeTemporary('', () => true),
+  ]
+  return { removedLocks, removedTemporaries: counts.reduce((sum, count) => sum + count, 0) }
+}

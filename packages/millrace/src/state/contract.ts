@@ -1,0 +1,90 @@
+/**
+ * The contract between the engine and a state backend. A slot has one backend; each keyed operator gets a `KeyedStates` from it.
+ *
+ * Life of a snapshot: `freeze` at the barrier (constant time), then `collect` in small steps between records until it says it is
+ * done, then `published` once the manifest is durable, or `abandoned`. Whatever user code does in between, the snapshot holds the
+ * state as it was at `freeze`. `state/state-contract.test.ts` runs the same suite over every backend.
+ */
+import type { ByteReader } from '../codec/index.ts'
+import type { Aggregator, AggregatingState, Key, ListState, MapState, ReducingState, StateDeclaration, ValueState } from './declarations.ts'
+import type { KeyContext } from './key-context.ts'
+
+export type StateId = number
+
+export type StateHandle = ValueState<any> | ListState<any> | MapState<any, any> | ReducingState<any> | AggregatingState<any, any>
+
+/** Keyed state, timers and window contents of one operator, all read under the key that `keys` is bound to. */
+export interface KeyedStates {
+  readonly keys: KeyContext
+  state(id: StateId, declaration: StateDeclaration): StateHandle
+  timers(id: StateId): TimerStore
+  /** Accumulators per key and window start. */
+  windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore
+}
+
+/** The timers of one operator and time domain: a set of (key, time), fired in the order of time, then of registration. */
+export interface TimerStore {
+  /** For the bound key. Registering the same time twice is one timer. */
+  register(time: number): void
+  delete(time: number): void
+  /** The earliest time; undefined when there is no timer. */
+  readonly earliest: number | undefined
+  /** Removes the first timer at or before `upTo`, binds its key and returns its time; undefined when there is none. */
+  pop(upTo: number): number | undefined
+}
+
+export interface WindowStore {
+  has(windowStart: number): boolean
+  /** Adds a record to the bound key's window; true when the window is new. */
+  add(windowStart: number, record: unknown): boolean
+  /** The aggregator's result over the bound key's window. Only for windows that exist. */
+  result(windowStart: number): unknown
+  clear(windowStart: number): void
+}
+
+/** Takes serialised entries in ascending key order. */
+export interface EntryConsumer {
+  add(
+    op: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    lastTouchMs: number,
+  ): void
+}
+
+export interface SnapshotRequest {
+  readonly checkpointId: number
+  /** The last published checkpoint, which the segment is a delta to; undefined: the segment holds everything. */
+  readonly baseCheckpointId: number | undefined
+  /** Write every entry even if a base exists. */
+  readonly full: boolean
+}
+
+export interface StateBackend {
+  readonly kind: 'heap' | 'rocksdb'
+  keyedStates(): KeyedStates
+  /** Begins a snapshot: everything written from now on is not part of it. One at a time. */
+  freeze(request: SnapshotRequest): void
+  /** Serialises about `maxEntries` more entries into `consumer`; true once all are. */
+  collect(consumer: EntryConsumer, maxEntries: number): boolean
+  /** The snapshot that was begun last is given up; its changes stay in the next one. */
+  abandoned(): void
+  /** The checkpoint's manifest is durable: later deltas may use it as their base. */
+  published(checkpointId: number): void
+  /** Begins a restore: entries of the named checkpoint follow. */
+  restoreBegin(checkpointId: number): void
+  /**
+   * One entry of the snapshot. `key` stands behind key group and state id; it is read up to the end of its namespace.
+   * Throws SNAPSHOT_DAMAGED when the bytes do not decode.
+   */
+  restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void
+  restoreEnd(): void
+  /** Keys and entries held, for status and metrics. */
+  entryCount(): number
+}
+
+export type { Key }

@@ -1,0 +1,139 @@
+/**
+ * Declarations of state: what a job says about its state, as data. Where the state lives is the backend's affair.
+ */
+import type { Key } from '../codec/index.ts'
+import type { Duration } from '../time/index.ts'
+
+export type { Key } from '../codec/index.ts'
+
+export interface TtlOptions {
+  /** How long an entry lives after its last touch. */
+  readonly ttl: Duration
+  /** What counts as a touch. Default `write`. */
+  readonly updateOn?: 'write' | 'read-and-write'
+}
+
+/** Options of every state. */
+export interface StateOptions {
+  /** Entries expire this long after they were last written (processing time). Expired values are never returned. */
+  readonly ttl?: Duration | TtlOptions
+  /** Reserved for a Standard JSON Schema of the value. */
+  readonly schema?: unknown
+}
+
+export interface ValueStateOptions<T> extends StateOptions {
+  /** What `get` returns while nothing was set. */
+  readonly default?: T
+}
+
+/** Folds records into an accumulator and the accumulator into a result. Must be deterministic and free of side effects. */
+export interface Aggregator<T, A, R> {
+  create(): A
+  /** The accumulator with the record added. It may change and return the one it was given. A property, so that a wrong record type is an error. */
+  readonly add: (accumulator: A, record: T) => A
+  merge?(a: A, b: A): A
+  result(accumulator: A): R
+}
+
+/**
+ * An engine-owned aggregator whose accumulator is a fixed number of float64 fields, so that it can live in a typed table.
+ * As a value (in snapshots, in other backends) the accumulator is a number when `width` is 1, else an array of `width` numbers.
+ * `create`, `add`, `merge`, `result` of the same object work on that value form and must agree with the row form.
+ */
+export interface FixedAggregator<T, R> extends Aggregator<T, number | number[], R> {
+  readonly fixed: {
+    readonly width: number
+    init(row: Float64Array, offset: number): void
+    add(row: Float64Array, offset: number, record: T): void
+    merge(row: Float64Array, offset: number, from: Float64Array, fromOffset: number): void
+    result(row: Float64Array, offset: number): R
+  }
+}
+
+export function isFixedAggregator(aggregator: Aggregator<any, any, any>): aggregator is FixedAggregator<any, any> {
+  return 'fixed' in aggregator
+}
+
+export interface ValueDeclaration<T> {
+  readonly kind: 'value'
+  readonly options: ValueStateOptions<T>
+}
+export interface ListDeclaration<T> {
+  readonly kind: 'list'
+  readonly options: StateOptions
+  /** Only for the type of the elements; never set. */
+  readonly _element?: T
+}
+export interface UnionListDeclaration<T> {
+  readonly kind: 'unionList'
+  readonly options: StateOptions
+  readonly _element?: T
+}
+export interface MapDeclaration<K extends Key, V> {
+  readonly kind: 'map'
+  readonly options: StateOptions
+  readonly _entry?: [K, V]
+}
+export interface ReducingDeclaration<T> {
+  readonly kind: 'reducing'
+  readonly options: StateOptions
+  readonly reduce: (a: T, b: T) => T
+}
+export interface AggregatingDeclaration<T, A, R> {
+  readonly kind: 'aggregating'
+  readonly options: StateOptions
+  readonly aggregator: Aggregator<T, A, R>
+}
+
+export type StateDeclaration =
+  | ValueDeclaration<any>
+  | ListDeclaration<any>
+  | MapDeclaration<any, any>
+  | ReducingDeclaration<any>
+  | AggregatingDeclaration<any, any, any>
+
+/** State of a keyed process operator, by state name. */
+export type StateShape = { readonly [name: string]: StateDeclaration }
+
+/** State of an operator that is not keyed: `list` is split when the parallelism changes, every subtask gets all of a `unionList`. */
+export type OperatorStateShape = { readonly [name: string]: ListDeclaration<any> | UnionListDeclaration<any> }
+
+// --------------------------------------------------------------------------------------------------- what user functions see
+
+export interface ValueState<T> {
+  get(): T | undefined
+  set(value: T): void
+  clear(): void
+}
+/** A value state with a `default`: `get` never returns undefined. */
+export interface DefaultedValueState<T> extends ValueState<T> {
+  get(): T
+}
+export interface ListState<T> {
+  get(): Iterable<T>
+  add(value: T): void
+  set(values: Iterable<T>): void
+  clear(): void
+}
+/** Iterates in the order of the keys: numbers by value, strings by code point. */
+export interface MapState<K extends Key, V> {
+  get(key: K): V | undefined
+  set(key: K, value: V): void
+  has(key: K): boolean
+  delete(key: K): void
+  entries(): Iterable<[K, V]>
+  keys(): Iterable<K>
+  values(): Iterable<V>
+  clear(): void
+}
+export interface ReducingState<T> {
+  add(value: T): void
+  get(): T | undefined
+  clear(): void
+}
+export interface AggregatingState<T, R> {
+  add(value: T): void
+  /** The result over what was added; of an empty accumulator when nothing was. */
+  get(): R
+  clear(): void
+}

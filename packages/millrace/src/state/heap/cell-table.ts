@@ -1,0 +1,200 @@
+/**
+ * Tables of cells: any JavaScript value per entry. A cell is one entry of a snapshot: the value of a key, one element of a list,
+ * one entry of a map, one timer.
+ *
+ * Change tracking: a cell that changes is put on the dirty list of its key group once an epoch. At the barrier the lists become a
+ * change set, kept until a published checkpoint holds it, so that the delta after a failed checkpoint holds its changes too
+ * (DESIGN invariant 3). A removed cell leaves the table at once and lives on in its change set as a tombstone; a cell that was in
+ * no snapshot yet just vanishes.
+ */
+import { encodeKey, encodeValue } from '../../codec/index.ts'
+import type { Key } from '../declarations.ts'
+import type { StateId } from '../contract.ts'
+import { EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
+import { NEVER, type Epochs } from './epochs.ts'
+import type { ByteReader } from '../../codec/index.ts'
+
+/** The value of a removed cell. */
+export const ABSENT = Symbol('absent')
+
+export class Cell {
+  readonly key: Key
+  /** What tells entries of one key apart: a map key, a list index, a time. Undefined for a plain value. */
+  readonly sub: Key | undefined
+  readonly group: number
+  value: unknown
+  epoch: number
+  written: number
+  /** Processing time of the last touch, for states with a time to live. */
+  touchedMs = 0
+
+  constructor(key: Key, sub: Key | undefined, group: number, value: unknown, epoch: number, written: number) {
+    this.key = key
+    this.sub = sub
+    this.group = group
+    this.value = value
+    this.epoch = epoch
+    this.written = written
+  }
+}
+
+/** Time to live of a table's entries, on the clock that the slot advances with every step. */
+export interface Ttl {
+  readonly ttlMs: number
+  readonly updateOnRead: boolean
+  readonly clock: { readonly nowMs: number }
+}
+
+/** What the backend asks of every table. */
+export interface SnapshotTable {
+  readonly stateId: StateId
+  /** The barrier: changes so far become the change set of `epoch`. */
+  freeze(epoch: number): void
+  /** Serialises about `max` frozen entries of a key group; true once the group is done. Ends with the entries written early. */
+  collect(group: number, into: EntryGroup, max: number): boolean
+  /** Drops what only the snapshot being written needed. */
+  thaw(): void
+  /** Change sets up to `epoch` are in a published checkpoint. */
+  published(epoch: number): void
+  restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
+  restoreEnd(): void
+  entryCount(): number
+}
+
+type Lists = (Cell[] | undefined)[]
+
+export abstract class CellTable implements SnapshotTable {
+  readonly stateId: StateId
+  protected readonly epochs: Epochs
+  protected readonly ttl: Ttl | undefined
+  private dirty: Lists = []
+  private changeSets: { readonly epoch: number; readonly lists: Lists }[] = []
+  private readonly early = new Map<number, EntryGroup>()
+  private walk: { group: number; cells: Iterator<Cell> } | undefined
+
+  constructor(stateId: StateId, epochs: Epochs, ttl?: Ttl) {
+    this.stateId = stateId
+    this.epochs = epochs
+    this.ttl = ttl
+  }
+
+  protected abstract liveCells(group: number): Iterator<Cell>
+  abstract restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
+  abstract entryCount(): number
+
+  restoreEnd(): void {}
+
+  protected encodeSub(cell: Cell, into: EntryGroup): void {
+    if (cell.sub !== undefined) encodeKey(cell.sub, into.bytes)
+  }
+
+  protected create(key: Key, sub: Key | undefined, group: number, value: unknown): Cell {
+    const cell = new Cell(key, sub, group, value, this.epochs.current, NEVER)
+    if (this.ttl !== undefined) cell.touchedMs = this.ttl.clock.nowMs
+    const list = this.dirty[group]
+    if (list === undefined) this.dirty[group] = [cell]
+    else list.push(cell)
+    return cell
+  }
+
+  /** Call before a cell is changed, or its value handed to user code that may change it: a frozen one is serialised first. */
+  protected touch(cell: Cell): void {
+    const epochs = this.epochs
+    if (!epochs.active || cell.epoch > epochs.frozen || cell.written === epochs.frozen) return
+    if (epochs.full || cell.epoch > epochs.base) this.writeEarly(cell)
+  }
+
+  /** Call after a cell was changed. */
+  protected changed(cell: Cell): void {
+    if (this.ttl !== undefined) cell.touchedMs = this.ttl.clock.nowMs
+    if (cell.epoch === this.epochs.current) return
+    cell.epoch = this.epochs.current
+    const list = this.dirty[cell.group]
+    if (list === undefined) this.dirty[cell.group] = [cell]
+    else list.push(cell)
+  }
+
+  /** The cell has left the table. */
+  protected removed(cell: Cell): void {
+    this.touch(cell)
+    cell.value = ABSENT
+    if (cell.written !== NEVER) this.changed(cell)
+  }
+
+  protected expired(cell: Cell): boolean {
+    const ttl = this.ttl
+    return ttl !== undefined && ttl.clock.nowMs - cell.touchedMs >= ttl.ttlMs
+  }
+
+  /** A read of a cell's value by user code. */
+  protected readTouch(cell: Cell): void {
+    if (typeof cell.value === 'object' && cell.value !== null) this.touch(cell)
+    if (this.ttl !== undefined && this.ttl.updateOnRead) {
+      this.touch(cell)
+      this.changed(cell)
+    }
+  }
+
+  freeze(epoch: number): void {
+    this.changeSets.push({ epoch, lists: this.dirty })
+    this.dirty = []
+  }
+
+  collect(group: number, into: EntryGroup, max: number): boolean {
+    if (this.walk?.group !== group) {
+      this.walk = { group, cells: this.epochs.full ? this.liveCells(group) : this.changedCells(group) }
+    }
+    const cells = this.walk.cells
+    for (; max > 0; max--) {
+      const next = cells.next()
+      if (next.done === true) {
+        this.walk = undefined
+        const early = this.early.get(group)
+        if (early !== undefined) into.append(early)
+        this.early.delete(group)
+        return true
+      }
+      const cell = next.value
+      if (cell.epoch > this.epochs.frozen || cell.written === this.epochs.frozen) continue
+      if (cell.value === ABSENT && (cell.written === NEVER || this.epochs.full)) continue
+      this.serialise(cell, into)
+    }
+    return false
+  }
+
+  thaw(): void {
+    this.walk = undefined
+    this.early.clear()
+  }
+
+  published(epoch: number): void {
+    this.changeSets = this.changeSets.filter(set => set.epoch > epoch)
+  }
+
+  private *changedCells(group: number): Generator<Cell> {
+    for (const set of this.changeSets) {
+      if (set.epoch <= this.epochs.base || set.epoch > this.epochs.frozen) continue
+      const list = set.lists[group]
+      if (list !== undefined) yield* list
+    }
+  }
+
+  private writeEarly(cell: Cell): void {
+    let early = this.early.get(cell.group)
+    if (early === undefined) this.early.set(cell.group, (early = new EntryGroup()))
+    this.serialise(cell, early)
+  }
+
+  private serialise(cell: Cell, into: EntryGroup): void {
+    into.begin(cell.group, this.stateId)
+    encodeKey(cell.key, into.bytes)
+    this.encodeSub(cell, into)
+    into.value()
+    if (cell.value === ABSENT) into.end(TOMBSTONE, 0)
+    else {
+      encodeValue(cell.value, into.bytes)
+      into.end(this.ttl === undefined ? PUT : PUT_WITH_TOUCH, cell.touchedMs)
+    }
+    cell.written = this.epochs.frozen
+  }
+}

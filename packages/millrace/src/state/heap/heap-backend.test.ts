@@ -1,0 +1,8 @@
+import { collect, count } from '../../api/index.ts'
+import { stateContract } from '../../testing/state-contract.ts'
+import { HeapBackend } from './heap-backend.ts'
+
+stateContract('heap', maxParallelism => new HeapBackend(maxParallelism, { nowMs: 0 }), {
+  count: count() as never,
+  collect: collect() as never,
+})

@@ -1,0 +1,231 @@
+/**
+ * The heap backend: working state as JavaScript objects and typed arrays of the slot's own isolate.
+ *
+ * Which table holds a state is decided here: typed tables for the engine's own aggregators without a time to live, cells for all
+ * else. Snapshots come out in ascending (key group, state id) order, so key groups are walked outermost.
+ */
+import { assert } from '../../base/assert.ts'
+import { parseDuration } from '../../time/index.ts'
+import { decodeKey, type ByteReader } from '../../codec/index.ts'
+import {
+  isFixedAggregator,
+  type Aggregator,
+  type AggregatingDeclaration,
+  type StateDeclaration,
+  type StateOptions,
+} from '../declarations.ts'
+import type { EntryConsumer, KeyedStates, SnapshotRequest, StateBackend, StateHandle, StateId, TimerStore, WindowStore } from '../contract.ts'
+import { KeyContext } from '../key-context.ts'
+import type { SnapshotTable, Ttl } from './cell-table.ts'
+import { EntryGroup } from './entry-group.ts'
+import { Epochs } from './epochs.ts'
+import { HeapListState, ListTable } from './list-table.ts'
+import { CellWindowStore, HeapMapState, MapTable } from './map-table.ts'
+import { TimerTable } from './timer-table.ts'
+import { TypedAggregatingState, TypedTable, TypedWindowStore } from './typed-table.ts'
+import { HeapAggregatingState, HeapReducingState, HeapValueState, ValueTable } from './value-table.ts'
+
+interface Walk {
+  group: number
+  table: number
+  phase: 'collect' | 'sort' | 'emit'
+}
+
+export class HeapBackend implements StateBackend {
+  readonly kind = 'heap'
+  private readonly maxParallelism: number
+  private readonly clock: { readonly nowMs: number }
+  private readonly epochs = new Epochs()
+  private readonly tables: SnapshotTable[] = []
+  private readonly byId = new Map<StateId, { table: SnapshotTable; keys: KeyContext }>()
+  private readonly group = new EntryGroup()
+  /** Epoch of each checkpoint that may still become, or is, a base. */
+  private readonly epochOf = new Map<number, number>()
+  private walk: Walk | undefined
+
+  constructor(maxParallelism: number, clock: { readonly nowMs: number }) {
+    this.maxParallelism = maxParallelism
+    this.clock = clock
+  }
+
+  keyedStates(): KeyedStates {
+    return new HeapKeyedStates(this, new KeyContext(this.maxParallelism))
+  }
+
+  /** Called by the operators while they are built. */
+  addTable<T extends SnapshotTable>(keys: KeyContext, make: (epochs: Epochs) => T): T {
+    const table = make(this.epochs)
+    assert(!this.byId.has(table.stateId), `state id ${table.stateId} is used once`)
+    this.byId.set(table.stateId, { table, keys })
+    this.tables.push(table)
+    this.tables.sort((a, b) => a.stateId - b.stateId)
+    return table
+  }
+
+  ttlOf(options: StateOptions): Ttl | undefined {
+    const ttl = options.ttl
+    if (ttl === undefined) return undefined
+    const { ttl: duration, updateOn } = typeof ttl === 'object' ? ttl : { ttl, updateOn: 'write' }
+    return { ttlMs: parseDuration(duration, 'the ttl of a state'), updateOnRead: updateOn === 'read-and-write', clock: this.clock }
+  }
+
+  // -------------------------------------------------------------------------------------------------------- snapshot
+
+  freeze(request: SnapshotRequest): void {
+    const { epochs } = this
+    assert(!epochs.active, 'one snapshot at a time')
+    epochs.frozen = epochs.current++
+    epochs.full = request.full
+    epochs.base = request.baseCheckpointId === undefined ? 0 : this.epochOf.get(request.baseCheckpointId)!
+    assert(epochs.base !== undefined, `the base checkpoint ${request.baseCheckpointId} is one of this attempt`)
+    epochs.active = true
+    this.epochOf.set(request.checkpointId, epochs.frozen)
+    for (const table of this.tables) table.freeze(epochs.frozen)
+    this.walk = { group: 0, table: 0, phase: 'collect' }
+  }
+
+  collect(consumer: EntryConsumer, maxEntries: number): boolean {
+    const walk = this.walk
+    assert(walk !== undefined, 'a snapshot was begun')
+    if (this.tables.length > 0) {
+      // A table without entries in a key group costs a step of its own: count it, so that empty ones stay bounded too.
+      for (let steps = 0; steps < EMPTY_GROUPS_PER_STEP; steps++) {
+        if (walk.group === this.maxParallelism) break
+        if (!this.advance(walk, consumer, maxEntries)) return false
+      }
+      if (walk.group < this.maxParallelism) return false
+    }
+    this.thaw()
+    return true
+  }
+
+  /** True if a table's key group was finished without anything to write. */
+  private advance(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
+    const table = this.tables[walk.table]
+    switch (walk.phase) {
+      case 'collect': {
+        const done = table.collect(walk.group, this.group, maxEntries)
+        if (!done) {
+          this.group.sortSome(false)
+          return false
+        }
+        if (this.group.count === 0) {
+          this.next(walk)
+          return true
+        }
+        walk.phase = 'sort'
+        return false
+      }
+      case 'sort':
+        if (this.group.sortSome(true)) walk.phase = 'emit'
+        return false
+      case 'emit':
+        if (this.group.emit(consumer, maxEntries)) {
+          this.group.reset()
+          this.next(walk)
+        }
+        return false
+    }
+  }
+
+  private next(walk: Walk): void {
+    walk.phase = 'collect'
+    if (++walk.table < this.tables.length) return
+    walk.table = 0
+    walk.group++
+  }
+
+  abandoned(): void {
+    this.thaw()
+  }
+
+  private thaw(): void {
+    this.walk = undefined
+    this.group.reset()
+    this.epochs.active = false
+    for (const table of this.tables) table.thaw()
+  }
+
+  published(checkpointId: number): void {
+    const epoch = this.epochOf.get(checkpointId)
+    if (epoch === undefined) return
+    for (const table of this.tables) table.published(epoch)
+    for (const [id, at] of this.epochOf) if (at < epoch) this.epochOf.delete(id)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- restore
+
+  restoreBegin(checkpointId: number): void {
+    this.epochOf.set(checkpointId, 0)
+  }
+
+  restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void {
+    const target = this.byId.get(id)
+    assert(target !== undefined, `the restore plan drops entries of state id ${id}`)
+    const decoded = decodeKey(key)
+    target.keys.bind(decoded)
+    target.keys.locate()
+    target.table.restore(decoded, target.keys.group, key, value, lastTouchMs)
+  }
+
+  restoreEnd(): void {
+    for (const table of this.tables) table.restoreEnd()
+  }
+
+  entryCount(): number {
+    return this.tables.reduce((sum, table) => sum + table.entryCount(), 0)
+  }
+}
+
+const EMPTY_GROUPS_PER_STEP = 512
+
+class HeapKeyedStates implements KeyedStates {
+  readonly keys: KeyContext
+  private readonly backend: HeapBackend
+
+  constructor(backend: HeapBackend, keys: KeyContext) {
+    this.backend = backend
+    this.keys = keys
+  }
+
+  state(id: StateId, declaration: StateDeclaration): StateHandle {
+    const { keys, backend } = this
+    const ttl = backend.ttlOf(declaration.options)
+    const values = () => backend.addTable(keys, epochs => new ValueTable(id, epochs, ttl))
+    switch (declaration.kind) {
+      case 'value':
+        return new HeapValueState(keys, values(), declaration.options.default)
+      case 'list':
+        return new HeapListState(keys, backend.addTable(keys, epochs => new ListTable(id, epochs, ttl)))
+      case 'map':
+        return new HeapMapState(keys, backend.addTable(keys, epochs => new MapTable(id, epochs, ttl)))
+      case 'reducing':
+        return new HeapReducingState(keys, values(), declaration.reduce)
+      case 'aggregating':
+        return this.aggregating(id, declaration, ttl, values)
+    }
+  }
+
+  private aggregating(
+    id: StateId,
+    { aggregator }: AggregatingDeclaration<any, any, any>,
+    ttl: Ttl | undefined,
+    values: () => ValueTable,
+  ): StateHandle {
+    const { keys, backend } = this
+    if (ttl !== undefined || !isFixedAggregator(aggregator)) return new HeapAggregatingState(keys, values(), aggregator)
+    return new TypedAggregatingState(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator)), aggregator)
+  }
+
+  timers(id: StateId): TimerStore {
+    return this.backend.addTable(this.keys, epochs => new TimerTable(id, epochs, this.keys))
+  }
+
+  windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore {
+    const { keys, backend } = this
+    if (!isFixedAggregator(aggregator)) {
+      return new CellWindowStore(keys, backend.addTable(keys, epochs => new MapTable(id, epochs)), aggregator)
+    }
+    return new TypedWindowStore(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator)))
+  }
+}

@@ -1,0 +1,92 @@
+/** List state: one cell per element, told apart by its index, so that adding to a long list writes only what was added. */
+import { decodeValue, keyIdentity, type ByteReader } from '../../codec/index.ts'
+import type { Key, ListState } from '../declarations.ts'
+import type { KeyContext } from '../key-context.ts'
+import { Cell, CellTable } from './cell-table.ts'
+import type { EntryGroup } from './entry-group.ts'
+import { flatten } from './flatten.ts'
+
+export class ListTable extends CellTable {
+  private readonly groups: (Map<unknown, Cell[]> | undefined)[] = []
+
+  find(keys: KeyContext): Cell[] | undefined {
+    keys.locate()
+    return this.groups[keys.group]?.get(keys.identity)
+  }
+
+  add(keys: KeyContext, value: unknown): void {
+    let list = this.find(keys)
+    if (list === undefined) (this.groups[keys.group] ??= new Map()).set(flatten(keys.identity), (list = []))
+    list.push(this.create(flatten(keys.key), list.length, keys.group, flatten(value)))
+  }
+
+  /** The elements that have not expired, oldest first. */
+  *read(list: readonly Cell[]): Generator<unknown> {
+    for (const cell of list) {
+      if (this.expired(cell)) continue
+      this.readTouch(cell)
+      yield cell.value
+    }
+  }
+
+  clear(keys: KeyContext): void {
+    const list = this.find(keys)
+    if (list === undefined) return
+    this.groups[keys.group]!.delete(keys.identity)
+    for (const cell of list) this.removed(cell)
+  }
+
+  protected override encodeSub(cell: Cell, into: EntryGroup): void {
+    into.bytes.u32be(cell.sub as number)
+  }
+
+  protected *liveCells(group: number): Generator<Cell> {
+    const lists = this.groups[group]
+    if (lists !== undefined) for (const list of lists.values()) yield* list
+  }
+
+  restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void {
+    const lists = (this.groups[group] ??= new Map())
+    const identity = keyIdentity(key)
+    let list = lists.get(identity)
+    if (list === undefined) lists.set(identity, (list = []))
+    const cell = new Cell(key, sub.u32be(), group, decodeValue(value), 0, 0)
+    cell.touchedMs = lastTouchMs
+    list.push(cell)
+  }
+
+  entryCount(): number {
+    let count = 0
+    for (const lists of this.groups) if (lists !== undefined) for (const list of lists.values()) count += list.length
+    return count
+  }
+}
+
+export class HeapListState<T> implements ListState<T> {
+  private readonly context: KeyContext
+  private readonly table: ListTable
+
+  constructor(context: KeyContext, table: ListTable) {
+    this.context = context
+    this.table = table
+  }
+
+  get(): Iterable<T> {
+    const list = this.table.find(this.context)
+    return list === undefined ? [] : (this.table.read([...list]) as Iterable<T>)
+  }
+
+  add(value: T): void {
+    this.table.add(this.context, value)
+  }
+
+  set(values: Iterable<T>): void {
+    const next = [...values]
+    this.table.clear(this.context)
+    for (const value of next) this.table.add(this.context, value)
+  }
+
+  clear(): void {
+    this.table.clear(this.context)
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Timers: a heap of distinct times and, per time, its timers in the order of their registration. A timer is a cell whose sub is
+ * the time and whose value is its registration number, so that after a restore timers fire in the same order as without one.
+ */
+import { decodeNumber, keyIdentity, type ByteReader } from '../../codec/index.ts'
+import type { Key } from '../declarations.ts'
+import type { TimerStore } from '../contract.ts'
+import type { KeyContext } from '../key-context.ts'
+import { ABSENT, Cell, CellTable } from './cell-table.ts'
+import type { EntryGroup } from './entry-group.ts'
+import type { Epochs } from './epochs.ts'
+import { flatten } from './flatten.ts'
+
+/** Most times have one timer; a map is made for the second. */
+type Bucket = Cell | Map<unknown, Cell>
+
+export class TimerTable extends CellTable implements TimerStore {
+  private readonly keys: KeyContext
+  private readonly heap: number[] = []
+  private readonly buckets = new Map<number, Bucket>()
+  private registrations = 0
+  private count = 0
+
+  constructor(stateId: number, epochs: Epochs, keys: KeyContext) {
+    super(stateId, epochs)
+    this.keys = keys
+  }
+
+  get earliest(): number | undefined {
+    return this.heap.length === 0 ? undefined : this.heap[0]
+  }
+
+  register(time: number): void {
+    const keys = this.keys
+    keys.locate()
+    const bucket = this.buckets.get(time)
+    if (bucket !== undefined && this.inBucket(bucket, keys.identity) !== undefined) return
+    this.put(this.create(flatten(keys.key), time, keys.group, ++this.registrations), flatten(keys.identity))
+  }
+
+  delete(time: number): void {
+    this.keys.locate()
+    const bucket = this.buckets.get(time)
+    const cell = bucket === undefined ? undefined : this.inBucket(bucket, this.keys.identity)
+    if (cell === undefined) return
+    // The time stays in the heap until it comes up; an empty bucket then is skipped.
+    if (bucket instanceof Map) bucket.delete(this.keys.identity)
+    else this.buckets.set(time, new Map())
+    this.drop(cell)
+  }
+
+  pop(upTo: number): number | undefined {
+    while (this.heap.length > 0 && this.heap[0] <= upTo) {
+      const time = this.heap[0]
+      const cell = this.takeFirst(time)
+      if (cell === undefined) {
+        this.buckets.delete(time)
+        this.popHeap()
+        continue
+      }
+      this.keys.bind(cell.key)
+      this.drop(cell)
+      return time
+    }
+    return undefined
+  }
+
+  protected override encodeSub(cell: Cell, into: EntryGroup): void {
+    into.bytes.orderedF64(cell.sub as number)
+  }
+
+  /** Timers are not held by key group, so a full snapshot sorts them by group once. */
+  private byGroup: { readonly epoch: number; readonly groups: Cell[][] } | undefined
+
+  protected liveCells(group: number): Iterator<Cell> {
+    if (this.byGroup?.epoch !== this.epochs.frozen) {
+      this.byGroup = { epoch: this.epochs.frozen, groups: [] }
+      for (const bucket of this.buckets.values()) {
+        for (const cell of bucket instanceof Map ? bucket.values() : [bucket]) {
+          ;(this.byGroup.groups[cell.group] ??= []).push(cell)
+        }
+      }
+    }
+    return (this.byGroup.groups[group] ?? []).values()
+  }
+
+  override thaw(): void {
+    super.thaw()
+    this.byGroup = undefined
+  }
+
+  restore(key: Key, group: number, sub: ByteReader, value: ByteReader): void {
+    this.restored.push(new Cell(key, sub.orderedF64(), group, decodeNumber(value), 0, 0))
+  }
+
+  /** Entries come in key order; they are registered again in the order of their first registration. */
+  private restored: Cell[] = []
+
+  override restoreEnd(): void {
+    this.restored.sort((a, b) => (a.value as number) - (b.value as number))
+    for (const cell of this.restored) {
+      this.put(cell, keyIdentity(cell.key))
+      this.registrations = Math.max(this.registrations, cell.value as number)
+    }
+    this.restored = []
+  }
+
+  entryCount(): number {
+    return this.count
+  }
+
+  private inBucket(bucket: Bucket, identity: unknown): Cell | undefined {
+    if (bucket instanceof Map) return bucket.get(identity)
+    return keyIdentity(bucket.key) === identity ? bucket : undefined
+  }
+
+  private put(cell: Cell, identity: unknown): void {
+    const time = cell.sub as number
+    const bucket = this.buckets.get(time)
+    if (bucket === undefined) {
+      this.buckets.set(time, cell)
+      this.pushHeap(time)
+    } else if (bucket instanceof Map) bucket.set(identity, cell)
+    else {
+      this.buckets.set(
+        time,
+        new Map<unknown, Cell>([
+          [keyIdentity(bucket.key), bucket],
+          [identity, cell],
+        ]),
+      )
+    }
+    this.count++
+  }
+
+  private takeFirst(time: number): Cell | undefined {
+    const bucket = this.buckets.get(time)!
+    if (!(bucket instanceof Map)) {
+      this.buckets.delete(time)
+      this.popHeap()
+      return bucket
+    }
+    for (const [identity, cell] of bucket) {
+      bucket.delete(identity)
+      return cell
+    }
+    return undefined
+  }
+
+  private drop(cell: Cell): void {
+    this.count--
+    if (cell.value !== ABSENT) this.removed(cell)
+  }
+
+  private pushHeap(time: number): void {
+    const heap = this.heap
+    let i = heap.length
+    heap.push(time)
+    while (i > 0) {
+      const parent = (i - 1) >> 1
+      if (heap[parent] <= time) break
+      heap[i] = heap[parent]
+      i = parent
+    }
+    heap[i] = time
+  }
+
+  private popHeap(): void {
+    const heap = this.heap
+    const last = heap.pop()!
+    const size = heap.length
+    if (size === 0) return
+    let i = 0
+    for (;;) {
+      let child = 2 * i + 1
+      if (child >= size) break
+      if (child + 1 < size && heap[child + 1] < heap[child]) child++
+      if (heap[child] >= last) break
+      heap[i] = heap[child]
+      i = child
+    }
+    heap[i] = last
+  }
+}

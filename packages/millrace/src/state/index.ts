@@ -1,0 +1,5 @@
+/** Keyed state: declarations, the contract of backends, and the heap backend. */
+export * from './contract.ts'
+export * from './declarations.ts'
+export { KeyContext } from './key-context.ts'
+export { HeapBackend } from './heap/heap-backend.ts'

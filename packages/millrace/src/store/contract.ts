@@ -1,0 +1,73 @@
+/**
+ * Where snapshots live: one folder of named, durable objects per job, on a disk or an object store.
+ *
+ * Names are relative, `/`-separated, made of `[A-Za-z0-9._-]` components, never `.` or `..` (checked by `assertObjectName`).
+ * An object is immutable once it exists, except for those written by `replace` and `append`.
+ */
+import { MillraceError } from '../base/errors.ts'
+
+export interface SnapshotStore {
+  /** For messages: a path or URL. */
+  readonly location: string
+
+  /** Begin a streamed object. It is invisible until `finish` resolves; an abandoned one is a temporary file that `removeTemporary` clears. */
+  create(name: string): Promise<ObjectWriter>
+
+  /** Atomically create a small object if no object of that name exists. Durable (file and directory) once it resolves. */
+  publish(name: string, bytes: Uint8Array): Promise<'created' | 'exists'>
+
+  /** Atomically create or overwrite a small object. A reader sees the old or the new bytes, never a mix. Durable once it resolves. */
+  replace(name: string, bytes: Uint8Array): Promise<void>
+
+  /** Append to a log object. Best effort: not synced; a torn last line is possible and readers skip it. */
+  append(name: string, bytes: Uint8Array): Promise<void>
+
+  /** Read `length` bytes from `offset` (default: all). Throws `OBJECT_MISSING`; returns fewer bytes only at the end of the object. */
+  read(name: string, offset?: number, length?: number): Promise<Uint8Array>
+
+  /** Size in bytes, or undefined when there is no such object. */
+  size(name: string): Promise<number | undefined>
+
+  /** Objects directly in `folder` ('' is the job's folder), without temporary ones, sorted by name. A missing folder is empty. */
+  list(folder: string): Promise<StoredObject[]>
+
+  /** Remove an object; one that is missing already is no error. */
+  remove(name: string): Promise<void>
+
+  /** Remove temporary files of unfinished writes for whose file name `mayRemove` says yes. Only the lock's holder calls it. */
+  removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number>
+}
+
+export interface StoredObject {
+  /** Without the folder. */
+  readonly name: string
+  readonly sizeBytes: number
+  readonly modifiedAtMs: number
+}
+
+/** A streamed object in the making. Calls are sequential: await each before the next. */
+export interface ObjectWriter {
+  write(bytes: Uint8Array): Promise<void>
+  /** fsync, rename to its name, fsync the directory: the object exists and is durable once this resolves. */
+  finish(): Promise<void>
+  /** Give up: the bytes are removed. Never throws. */
+  abandon(): Promise<void>
+}
+
+/** A storage holds a folder per job. */
+export interface Storage {
+  /** Which implementation: a slot's thread opens a 'local' one itself. */
+  readonly kind: 'local' | 'memory' | 'faulty'
+  readonly location: string
+  job(name: string): SnapshotStore
+  /** Names of the jobs that have a folder, sorted. */
+  jobs(): Promise<string[]>
+}
+
+const COMPONENT = /^[A-Za-z0-9._-]{1,200}$/
+
+/** Throws `BAD_REFERENCE` for a name that could leave the job's folder. */
+export function assertObjectName(name: string): void {
+  const bad = name.length > 400 || name.split('/').some(part => !COMPONENT.test(part) || part === '.' || part === '..')
+  if (bad) throw new MillraceError('BAD_REFERENCE', `'${name.slice(0, 200)}' is not a name inside the job's folder`)
+}

@@ -1,0 +1,2 @@
+export { memoryStorage } from './memory-storage.ts'
+export { MemoryStore } from './memory-store.ts'

@@ -1,0 +1,253 @@
+/**
+ * `checkOperator`: feeds an operator a script of records, watermarks and clock times and compares what it emits, three times over:
+ *
+ * - all at once, in one instance;
+ * - step by step, and between any two steps the state is snapshotted and restored into a new instance, nobody has to ask for it;
+ * - as the second, but every snapshot is written only after the next step was taken, so that a value changed in place shows.
+ *
+ * All three must emit the same. Values that are changed in place without `set`, or after they were emitted, are reported as
+ * STATE_MUTATED. (Hazelcast Jet's TestSupport is the model: restore always, not when the author thinks of it.)
+ */
+import assert from 'node:assert/strict'
+import { buildGraph, defineJob, type Stream } from '../api/index.ts'
+import { MillraceError } from '../base/errors.ts'
+import { ByteReader, ByteWriter, decodeKey, describeKey, encodeValue } from '../codec/index.ts'
+import type { Sink, SinkWriter } from '../connectors/contract.ts'
+import { collection } from '../connectors/index.ts'
+import { jobStates, planJob, type JobGraph } from '../graph/index.ts'
+import { buildOperators, type Operators } from '../runtime/build.ts'
+import { Counters, type Services } from '../runtime/services.ts'
+import { HeapBackend, type EntryConsumer } from '../state/index.ts'
+
+/** One step of the script. A watermark of Infinity is the end of bounded input; the script's end implies none. */
+export type Step<T> =
+  | { readonly record: T; readonly timestamp?: number }
+  | { readonly watermark: number }
+  | { readonly processingTime: number }
+
+export interface OperatorCheck<T, R> {
+  /** The part of a job under test: `stream => stream.keyBy(…).process(…)`. Must not keep state of its own in closures. */
+  readonly flow: (input: Stream<T>) => Stream<R>
+  readonly steps: readonly Step<T>[]
+  /** Everything that is emitted, in order. */
+  readonly emits: readonly R[]
+  readonly maxParallelism?: number
+}
+
+/** Rejects with an AssertionError when the output differs, with STATE_MUTATED when a value was changed in place. */
+export async function checkOperator<T, R>(check: OperatorCheck<T, R>): Promise<void> {
+  for (const mode of ['all at once', 'restored between steps', 'snapshot written a step later'] as const) {
+    const harness = new Harness(check)
+    await harness.open()
+    for (const step of check.steps) {
+      if (mode === 'all at once') harness.apply(step)
+      else if (mode === 'restored between steps') {
+        harness.apply(step)
+        harness.assertNoSilentChange()
+        await harness.restoreInto(harness.lastSnapshot())
+      } else {
+        // The step is taken twice: once on the old instance while its snapshot is written, once for good on the restored one.
+        const written = harness.snapshotWhile(() => harness.applyDiscarding(step))
+        await harness.restoreInto(written)
+        harness.apply(step)
+      }
+    }
+    assert.deepEqual(harness.output(), check.emits, `emitted (${mode})`)
+  }
+}
+
+interface Snapshot {
+  readonly entries: Map<string, { readonly op: number; readonly value: Uint8Array }>
+  readonly operatorState: ReadonlyMap<string, { readonly [state: string]: readonly (readonly string[])[] }>
+}
+
+class Harness<T, R> {
+  private readonly maxParallelism: number
+  private readonly graph: JobGraph
+  private readonly stateIds: { [operator: string]: { [state: string]: number } } = {}
+  private readonly clock = { nowMs: 0 }
+  private readonly emitted: { readonly value: R; readonly bytes: string }[] = []
+  private collecting = true
+  private backend!: HeapBackend
+  private operators!: Operators
+  private services!: Services
+  private watermark = -Infinity
+  private checkpointId = 0
+  /** What the last snapshot held, to tell what changed without being set. */
+  private before: Snapshot['entries'] = new Map()
+  private last: Snapshot = { entries: new Map(), operatorState: new Map() }
+
+  constructor(check: OperatorCheck<T, R>) {
+    this.maxParallelism = check.maxParallelism ?? 8
+    const job = defineJob('operator-under-test', flow => {
+      check.flow(flow.source('input', collection<T>([]))).sink('output', this.sink())
+    })
+    this.graph = planJob(buildGraph(job, {}))
+    let id = 1
+    for (const { name, kind, states } of jobStates(this.graph.graph).operators) {
+      if (kind === 'process') continue
+      for (const state of states) (this.stateIds[name] ??= {})[state.name] = id++
+    }
+  }
+
+  async open(): Promise<void> {
+    this.backend = new HeapBackend(this.maxParallelism, this.clock)
+    const log = { info() {}, warn() {} }
+    this.services = { chain: { timestamp: NaN, split: 0 }, clock: this.clock, log, counters: new Counters() }
+    const context = { job: 'test', subtask: 0, parallelism: 1, now: () => this.clock.nowMs, count() {}, log, wake() {}, wakeAt() {} }
+    this.operators = buildOperators(this.graph, {
+      backend: this.backend,
+      services: this.services,
+      stateIds: this.stateIds,
+      sourceHost: { nextSplitNumber: () => 1, fail() {} },
+      sourceContext: operator => ({ ...context, operator }),
+      sinkContext: operator => ({ ...context, operator, runId: '00000000', deliver() {} }),
+    })
+    for (const sink of this.operators.sinks) {
+      await sink.open({ checkpointId: undefined, states: [], committables: [], isAncestor: () => false }, [])
+    }
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- steps
+
+  apply(step: Step<T>): void {
+    const [source] = this.operators.sources
+    if ('record' in step) {
+      this.services.chain.timestamp = step.timestamp ?? NaN
+      source.push(step.record)
+      this.services.chain.timestamp = NaN
+    } else if ('watermark' in step) {
+      this.watermark = step.watermark
+      source.watermark(step.watermark)
+    } else {
+      this.clock.nowMs = step.processingTime
+      for (const operator of this.operators.keyed) operator.processingTime(step.processingTime)
+    }
+  }
+
+  /** Takes the step on an instance that is about to be replaced. */
+  applyDiscarding(step: Step<T>): void {
+    const { watermark, clock } = this
+    const nowMs = clock.nowMs
+    this.collecting = false
+    this.apply(step)
+    this.collecting = true
+    this.watermark = watermark
+    clock.nowMs = nowMs
+  }
+
+  output(): R[] {
+    for (const { value, bytes } of this.emitted) {
+      if (bytesOf(value) !== bytes) throw mutated('a record was changed after it was emitted')
+    }
+    return this.emitted.map(({ value }) => value)
+  }
+
+  private sink(): Sink<R> {
+    const write = (value: R) => {
+      if (this.collecting) this.emitted.push({ value, bytes: bytesOf(value) })
+    }
+    const writer: SinkWriter<R> = {
+      write,
+      prepareCommit: async () => ({ committables: [] }),
+      commit: async () => {},
+      close: async () => {},
+    }
+    return { type: 'test', retracts: true, open: async () => writer }
+  }
+
+  // -------------------------------------------------------------------------------------------------------- snapshots
+
+  snapshot(): Snapshot {
+    return this.snapshotWhile(() => {})
+  }
+
+  lastSnapshot(): Snapshot {
+    return this.last
+  }
+
+  /** The state at the call; `meanwhile` runs after the barrier and before anything is written. */
+  snapshotWhile(meanwhile: () => void): Snapshot {
+    const operatorState = this.operatorState()
+    const base = this.checkpointId === 0 ? undefined : this.checkpointId
+    const id = ++this.checkpointId
+    this.backend.freeze({ checkpointId: id, baseCheckpointId: base, full: base === undefined })
+    meanwhile()
+    const entries = base === undefined ? new Map() : new Map(this.before)
+    for (const [key, entry] of this.collect()) {
+      if (entry.op === TOMBSTONE) entries.delete(key)
+      else entries.set(key, entry)
+    }
+    return { entries, operatorState }
+  }
+
+  /** A new instance with the snapshot's state. */
+  async restoreInto(snapshot: Snapshot): Promise<void> {
+    await this.open()
+    this.backend.restoreBegin(this.checkpointId)
+    for (const hex of [...snapshot.entries.keys()].sort()) {
+      const key = Buffer.from(hex, 'hex')
+      const { value } = snapshot.entries.get(hex)!
+      this.backend.restore(key.readUInt16BE(2), new ByteReader(key, 4), new ByteReader(value), this.clock.nowMs)
+    }
+    this.backend.restoreEnd()
+    for (const process of this.operators.processes) process.restore(snapshot.operatorState.get(process.name) ?? {})
+    this.before = snapshot.entries
+    if (this.watermark !== -Infinity) this.operators.sources[0].watermark(this.watermark)
+  }
+
+  private operatorState(): Snapshot['operatorState'] {
+    return new Map(
+      this.operators.processes.map(process => {
+        const lists = Object.entries(process.snapshot()).map(([state, values]) => [state, [values]] as const)
+        return [process.name, Object.fromEntries(lists)] as const
+      }),
+    )
+  }
+
+  private collect(): Snapshot['entries'] {
+    const entries: Snapshot['entries'] = new Map()
+    const consumer: EntryConsumer = {
+      add(op, key, keyStart, keyEnd, value, valueStart, valueEnd) {
+        const hex = Buffer.from(key.subarray(keyStart, keyEnd)).toString('hex')
+        entries.set(hex, { op, value: new Uint8Array(value.subarray(valueStart, valueEnd)) })
+      },
+    }
+    while (!this.backend.collect(consumer, 100));
+    return entries
+  }
+
+  /** The delta over the last snapshot must lead to what is there: else a value was changed in place without set. */
+  assertNoSilentChange(): void {
+    this.last = this.snapshot()
+    const delta = this.last.entries
+    this.backend.freeze({ checkpointId: ++this.checkpointId, baseCheckpointId: undefined, full: true })
+    const whole = this.collect()
+    for (const [hex, { value }] of whole) {
+      const said = delta.get(hex)
+      if (said !== undefined && Buffer.compare(said.value, value) === 0) continue
+      const key = Buffer.from(hex, 'hex')
+      const shown = describeKey(decodeKey(new ByteReader(key, 4)))
+      throw mutated(`a value of ${this.stateName(key.readUInt16BE(2))} under key ${shown} was changed in place without set`)
+    }
+  }
+
+  private stateName(id: number): string {
+    for (const [operator, states] of Object.entries(this.stateIds)) {
+      for (const [state, stateId] of Object.entries(states)) if (stateId === id) return `state '${state}' of operator '${operator}'`
+    }
+    return `state ${id}`
+  }
+}
+
+const TOMBSTONE = 1
+
+function bytesOf(value: unknown): string {
+  const out = new ByteWriter()
+  encodeValue(value, out)
+  return Buffer.from(out.view()).toString('latin1')
+}
+
+function mutated(what: string): MillraceError {
+  return new MillraceError('STATE_MUTATED', `${what}; make a new value, or get, change and set it in one call`)
+}

@@ -161,15 +161,30 @@ export function avg(select: (record: any) => Measure = itself): FixedAggregator<
  */
 export function compose<T, R extends { readonly [name: string]: unknown }>(parts: {
   readonly [Name in keyof R]: Aggregator<T, any, R[Name]>
-}): Aggregator<T, any, R> {
+}): Aggregator<T, any, R>
+export function compose<P extends { readonly [name: string]: Aggregator<any, any, any> }>(
+  parts: P,
+): Aggregator<RecordOf<P>, any, { [Name in keyof P]: ResultOf<P[Name]> }>
+export function compose(parts: {
+  readonly [name: string]: Aggregator<any, any, unknown>
+}): Aggregator<any, any, { readonly [name: string]: unknown }> {
   const names = Object.keys(parts).sort()
   if (names.length === 0) throw new MillraceError('GRAPH_INVALID', 'compose() needs at least one aggregator')
-  const named: [string, Aggregator<T, any, unknown>][] = names.map((name) => [name, parts[name]!])
+  const named: [string, Aggregator<any, any, unknown>][] = names.map((name) => [name, parts[name]!])
   for (const [name, part] of named) assertAggregator(part, `'${name}' of compose()`)
   const fixed = named.flatMap(([name, part]) => (isFixedAggregator(part) ? [[name, part.fixed] as const] : []))
   const composed = fixed.length === named.length ? composeFixed(fixed) : composePlain(named)
-  return composed as Aggregator<T, any, R>
+  return composed as Aggregator<any, any, { readonly [name: string]: unknown }>
 }
+
+type ResultOf<A> = A extends Aggregator<any, any, infer R> ? R : never
+
+/** What every part takes: where the parts take different records, all of them at once. */
+type RecordOf<P extends { readonly [name: string]: Aggregator<any, any, any> }> = {
+  [Name in keyof P]: (record: Parameters<P[Name]['add']>[1]) => void
+}[keyof P] extends (record: infer T) => void
+  ? T
+  : never
 
 type FixedPart = readonly [name: string, fixed: FixedAggregator<any, unknown>['fixed']]
 

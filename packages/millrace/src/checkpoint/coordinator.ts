@@ -12,7 +12,7 @@ import { failpoint } from '../base/failpoint.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
 import { manifestName, segmentName } from '../snapshot/object-names.ts'
-import { planMerge } from '../snapshot/merge-policy.ts'
+import { MAX_SEGMENTS, planMerge } from '../snapshot/merge-policy.ts'
 import { mergeSegments } from '../snapshot/merge-segments.ts'
 import { SegmentNumbers } from './segment-numbers.ts'
 import type { SnapshotStore } from '../store/contract.ts'
@@ -77,10 +77,11 @@ export interface CheckpointOutcome {
   readonly error: string | undefined
 }
 
-/** Segments being merged, and what they became. */
+/** Segments being merged, what they became, and when that is known. */
 interface Merge {
   readonly inputs: readonly SegmentRef[]
   output: SegmentRef | undefined
+  over: Promise<void>
 }
 
 interface Waiter {
@@ -104,12 +105,17 @@ export class CheckpointCoordinator {
   private writing: string | undefined
   private merge: Merge | undefined
   private background: Promise<void> = Promise.resolve()
+  /** By state id, of the states that have a time to live. */
+  private readonly ttlOf: ReadonlyMap<number, number>
+  private merging: Promise<void> = Promise.resolve()
   private closed = false
 
   constructor(options: CoordinatorOptions, world: CoordinatorWorld) {
     this.options = options
     this.world = world
     this.current = options.restored
+    const states = options.head.operators.flatMap(operator => operator.states)
+    this.ttlOf = new Map(states.flatMap(({ id, ttlMs }) => (ttlMs === undefined ? [] : [[id, ttlMs] as const])))
     const baseId = options.fullFirst || !options.protocol.incremental ? undefined : options.restored?.id
     this.state = startProtocol(options.protocol, options.firstCheckpointId, baseId, world.now())
   }
@@ -152,7 +158,7 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** Ends it: nothing is triggered any more, and merges stop. What is being published is waited for. */
+  /** Ends it: nothing is triggered any more, and merges stop. Waits until nothing is written any more, which a sweep could not see. */
   async close(why: MillraceError = new MillraceError('JOB_NOT_RUNNING', 'the job has ended')): Promise<void> {
     this.closed = true
     this.cancelTimer()
@@ -160,6 +166,7 @@ export class CheckpointCoordinator {
     this.waiters = []
     this.committing.clear()
     await this.background
+    await this.merging
   }
 
   // -------------------------------------------------------------------------------------------------------- protocol
@@ -249,6 +256,8 @@ export class CheckpointCoordinator {
 
   private async publish(pending: Pending): Promise<void> {
     const { store } = this.world
+    // A full list waits for the merge that shortens it: restore reads all segments at once.
+    if ((this.current?.segments.length ?? 0) >= MAX_SEGMENTS) await this.merge?.over
     const manifest = this.compose(pending, this.part!)
     const name = manifestName({ kind: 'checkpoint', id: pending.id })
     try {
@@ -357,12 +366,12 @@ export class CheckpointCoordinator {
     const inputs = manifest.segments.slice(plan.from, plan.to)
     const number = this.world.segments.take()
     const name = segmentName(this.options.head.token, number)
-    const merge: Merge = { inputs, output: undefined }
+    const merge: Merge = { inputs, output: undefined, over: Promise.resolve() }
     this.merge = merge
     const { segments } = this.world
     segments.hold(name)
     for (const input of inputs) segments.hold(input.file)
-    this.mergeInBackground(inputs, plan.intoBase, name, number).then(
+    this.merging = this.mergeInBackground(inputs, plan.intoBase, name, number).then(
       output => {
         merge.output = output
       },
@@ -380,6 +389,10 @@ export class CheckpointCoordinator {
       inputs,
       intoBase,
       output: { name, segmentId: number, checkpointId: inputs[0].checkpoint, compression: this.options.compression },
+      expired: (stateId, lastTouchMs) => {
+        const ttlMs = this.ttlOf.get(stateId)
+        return ttlMs !== undefined && this.world.now() - lastTouchMs >= ttlMs
+      },
       pause: async () => {
         if (this.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job has ended; the merge is given up')
         await this.world.yield()

@@ -16,6 +16,7 @@ import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest } from '../snapshot/manifest-types.ts'
 import { assertPlan, planRestore, type PlannedJob, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
+import { resolveTtl } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Failure } from './restart-strategy.ts'
@@ -160,9 +161,16 @@ function headOperators(graph: JobGraph, plan: RestorePlan): ManifestHead['operat
     kind,
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
-      return id === undefined ? [] : [{ id, name: state, kind: stateKind, schema: null }]
+      const ttlMs = ttlOf(graph, name, state)
+      return id === undefined ? [] : [{ id, name: state, kind: stateKind, schema: null, ...(ttlMs !== undefined && { ttlMs }) }]
     }),
   }))
+}
+
+function ttlOf({ graph }: JobGraph, operator: string, state: string): number | undefined {
+  const node = graph.nodes.find(({ name }) => name === operator)
+  const options = node?.kind === 'keyedProcess' ? node.state[state]?.options : undefined
+  return options === undefined ? undefined : resolveTtl(options)?.ttlMs
 }
 
 function slotPlan(

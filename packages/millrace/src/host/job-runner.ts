@@ -118,6 +118,9 @@ export class JobRunner {
       },
     })
     if (decision.kind === 'finished') {
+      // The process that finished it may have died before it had cleared up.
+      this.runs = runs
+      await this.sweep(true, decision.previousLineage)
       onEvent({ type: 'already-finished' })
       await this.end({ kind: 'ended', outcome: 'already-finished' })
       return
@@ -134,6 +137,10 @@ export class JobRunner {
     await publishRunRecord(store, record)
     this.runs = await readRuns(store, job)
     await this.sweep(true)
+    if (this.state === 'ending' || this.state === 'ended') return attempt.close()
+    // Before records flow: a small job may have come to its end, or failed, when `start` returns.
+    this.state = 'running'
+    onEvent({ type: 'started', decision, manifest, plan: attempt.plan.entries, tookMs: Date.now() - startedMs })
     await attempt.start(
       {
         job,
@@ -147,9 +154,6 @@ export class JobRunner {
       },
       record.firstCheckpointId,
     )
-    if (this.state === 'ending' || this.state === 'ended') return
-    this.state = 'running'
-    onEvent({ type: 'started', decision, manifest, plan: attempt.plan.entries, tookMs: Date.now() - startedMs })
   }
 
   private report(decision: FreshStart | RestoringStart): void {
@@ -226,9 +230,11 @@ export class JobRunner {
   // ------------------------------------------------------------------------------------------------------- restarting
 
   private async failed(failure: Failure): Promise<void> {
-    if (this.state === 'ended' || this.state === 'ending') return
+    if (this.state === 'ended') return
     const { options, onEvent } = this.options
     const error = uncarry(failure.error)
+    // The final checkpoint, or its commit, is what is being waited for: it fails with this.
+    if (this.state === 'ending') return this.attempt?.close(error)
     const attempt = this.attempt
     this.state = 'restarting'
     const decision = decideRestart(options.restart, this.restarts, failure, Date.now(), Math.random())
@@ -333,11 +339,12 @@ export class JobRunner {
 
   // --------------------------------------------------------------------------------------------------------- storage
 
-  private async sweep(leftovers: boolean): Promise<void> {
+  private async sweep(leftovers: boolean, previousLineage = this.run?.previousLineage): Promise<void> {
     const { store, options } = this.options
+    // What this run was restored from stays until it has a snapshot of its own.
     const restored = this.attempt?.manifest
-    const pinned = this.state === 'ended' || restored === undefined ? [] : [{ id: restored.id }]
-    const policy = { retain: options.checkpointing.retain, previousLineage: this.run?.previousLineage, pinned }
+    const pinned = restored !== undefined && this.lastCheckpointId === restored.id ? [{ id: restored.id }] : []
+    const policy = { retain: options.checkpointing.retain, previousLineage, pinned }
     const report = await sweep(store, {
       token: this.lock!.token,
       confirm: () => this.lock!.confirm(),

@@ -16,6 +16,8 @@ export interface Setting {
 
 const PREFIX = 'MILLRACE_'
 const PARAMS = 'params.'
+/** Of crash tests, read by crash.ts. */
+const NO_OPTION = 'MILLRACE_FAILPOINT'
 
 /** Nested objects, or dotted paths, or both; undefined values say nothing. A parameter's value may itself be an object. */
 export function settingsOf(options: object, source: string, isText = false): Setting[] {
@@ -59,7 +61,7 @@ export function settingsOfEnv(
   const settings: Setting[] = []
   const unknown: string[] = []
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || value === undefined || value === '') continue
+    if (!name.startsWith(PREFIX) || name === NO_OPTION || value === undefined || value === '') continue
     const rest = name.slice(PREFIX.length)
     const path = paths.get(rest) ?? paramPath(rest)
     if (path === undefined) unknown.push(name)

@@ -4,7 +4,8 @@ import type { JobOptions } from '../api/index.ts'
 import type { MillraceError } from '../base/errors.ts'
 import { closest } from './closest.ts'
 import { camelCase, upperSnake } from './option-table.ts'
-import { resolveOptions, type OptionProblem, type OptionSources } from './options.ts'
+import type { OptionProblem } from './option-problem.ts'
+import { resolveOptions, type OptionSources } from './options.ts'
 
 function problemsOf(sources: OptionSources): readonly OptionProblem[] {
   let problems: readonly OptionProblem[] = []

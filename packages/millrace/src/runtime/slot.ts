@@ -244,7 +244,7 @@ export class Slot {
         return this.trigger(mail.trigger)
       case 'abort':
         if (this.snapshot?.trigger.checkpointId !== mail.checkpointId) return
-        this.snapshot.abort()
+        void this.snapshot.abort()
         this.snapshot = undefined
         return
       case 'complete':
@@ -256,7 +256,11 @@ export class Slot {
 
   private trigger(trigger: Trigger): void {
     assert(this.snapshot === undefined, 'one checkpoint at a time')
-    if (trigger.last) this.reading = false
+    if (trigger.last) {
+      this.reading = false
+      // The driver's reports are some time apart; what the run came to in the end must not be one behind.
+      this.post({ type: 'progress', progress: this.progress() })
+    }
     const { checkpointId } = trigger
     const part = this.capture()
     const prepared = this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last))
@@ -271,7 +275,7 @@ export class Slot {
       },
       error => {
         if (this.snapshot !== task) return
-        task.abort()
+        void task.abort()
         this.snapshot = undefined
         this.post({ type: 'declined', checkpointId, error: carry(error) })
       },
@@ -331,9 +335,9 @@ export class Slot {
 
   async close(): Promise<void> {
     this.closed = true
-    this.snapshot?.abort()
+    const aborted = this.snapshot?.abort()
     this.snapshot = undefined
-    await Promise.all([...this.operators.sources, ...this.operators.sinks].map(task => task.close()))
+    await Promise.all([aborted, ...[...this.operators.sources, ...this.operators.sinks].map(task => task.close())])
   }
 
   private fail(error: unknown): void {

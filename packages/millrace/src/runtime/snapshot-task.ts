@@ -35,6 +35,7 @@ export class SnapshotTask {
   private unwritten: Uint8Array[] = []
   private unwrittenBytes = 0
   private pumping = false
+  private pumped: Promise<void> = Promise.resolve()
   private settle!: { resolve(ref: SegmentRef | undefined): void; reject(error: unknown): void }
 
   constructor(trigger: Trigger, backend: StateBackend, target: SegmentTarget, wake: () => void) {
@@ -71,13 +72,14 @@ export class SnapshotTask {
     }
   }
 
-  abort(): void {
-    if (this.aborted) return
+  /** Resolves once nothing is written any more. What was written is garbage. */
+  async abort(): Promise<void> {
+    if (this.aborted) return this.pumped
     this.aborted = true
     if (this.collecting) this.backend.abandoned()
     this.collecting = false
-    if (!this.pumping) void this.object?.abandon()
     this.settle.reject(new Error('the checkpoint was aborted'))
+    await (this.pumping ? this.pumped : this.object?.abandon())
   }
 
   private summary: Pick<SegmentRef, 'sizeBytes' | 'entries' | 'tombstones' | 'checksum'> | undefined
@@ -95,12 +97,12 @@ export class SnapshotTask {
     }
     if (!this.pumping) {
       this.pumping = true
-      this.pump().catch(error => {
+      this.pumped = this.pump().catch(error => {
         if (this.collecting) this.backend.abandoned()
         this.collecting = false
         this.settle.reject(error)
-        void this.object?.abandon()
         this.wake()
+        return this.object?.abandon()
       })
     }
   }

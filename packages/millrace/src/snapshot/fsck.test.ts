@@ -150,8 +150,6 @@ test('every flipped byte of a segment is found', async () => {
 
 test('a store that fails is an error, not a finding', async () => {
   const store = await makeJob()
-  const verify = async (): Promise<void> => {
-    throw new MillraceError('STORE_FAILED', 'the disk is gone')
-  }
-  await assert.rejects(fsck(store, 'job', { verify }), /the disk is gone/)
+  const verify = (): Promise<void> => Promise.reject(new MillraceError('STORE_FAILED', `${store.location} is gone`))
+  await assert.rejects(fsck(store, 'job', { verify }), /is gone/)
 })

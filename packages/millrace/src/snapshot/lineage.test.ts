@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { MillraceError } from '../base/errors.ts'
 import { restored, sampleRunFacts } from '../testing/snapshot-samples.ts'
 import { ancestry, isStray } from './lineage.ts'

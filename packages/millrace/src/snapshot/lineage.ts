@@ -37,13 +37,16 @@ export interface Ancestry {
  */
 export function ancestry(runs: readonly RunFacts[], run: number, through = Infinity): Ancestry {
   const links = linksOf(runs, run, through)
-  const inRange = (link: AncestryLink, id: number): boolean => id >= link.from && id <= link.through
   return {
     links,
     includes: ({ id, run: maker }) => links.some((link) => link.run === maker && inRange(link, id)),
     mayInclude: (id) => links.some((link) => inRange(link, id)),
     includesOutput: (runId, id) => links.some((link) => link.runId === runId && inRange(link, id)),
   }
+}
+
+function inRange(link: AncestryLink, id: number): boolean {
+  return id >= link.from && id <= link.through
 }
 
 function linksOf(runs: readonly RunFacts[], newest: number, through: number): AncestryLink[] {

@@ -145,7 +145,7 @@ describe('every field is checked for its type and range:', () => {
   const cases: readonly (readonly [field: string, values: readonly unknown[]])[] = [
     ['format', ['other', 1]],
     ['version', [0, '1', 1.5, null]],
-    ['id', [0, -1, 1.5, 1e15, '7', null, 9_007_199_254_740_993]],
+    ['id', [0, -1, 1.5, 1e15, '7', null]],
     ['kind', ['fork', null]],
     ['job', ['', 1]],
     ['run', [0, null]],

@@ -21,10 +21,10 @@ export const MAX_SEGMENTS = 8
 const MIN_RUN = 4
 /** A large segment is not rewritten to get rid of small ones. */
 const MAX_SIZE_RATIO = 3
-/** Of the base: with half of it overwritten or deleted, a snapshot is at most twice what lives. */
-const MAX_GARBAGE_RATIO = 0.5
+/** Of the base: deltas as large as what they lie upon make a snapshot twice what lives. Half that cost a merge every second checkpoint. */
+const MAX_GARBAGE_RATIO = 1
 /** Below this much in all, space is not worth a merge at every checkpoint; a list this small is bounded by its length. */
-const MIN_DELTAS_BYTES = 256 * 1024
+const MIN_DELTAS_BYTES = 4 * 1024 * 1024
 
 /**
  * The merge to do next for a list, newest first; undefined when none is worth it. At MAX_SEGMENTS there always is one, so a list
@@ -36,20 +36,22 @@ export function planMerge(segments: readonly MergeCandidate[]): MergePlan | unde
   const base = live.at(-1)
   if (base === undefined || live.length === 1) return undefined
   const deltas = live.slice(0, -1)
-  const everything: MergePlan = { from: 0, to: live.length, intoBase: true }
-  if (garbageExceeds(deltas, base)) return everything
+  if (garbageExceeds(deltas, base)) return { from: 0, to: live.length, intoBase: true }
   const run = newestRun(deltas)
   if (run !== undefined) return { ...run, intoBase: false }
   if (live.length < MAX_SEGMENTS) return undefined
-  return deltas.length < MIN_RUN ? everything : { ...smallestWindow(deltas), intoBase: false }
+  return { ...cheapestNeighbours(deltas), intoBase: false }
 }
 
-/** A delta's bytes are garbage in the base or will be; a tombstone's few bytes bury an entry of the base. */
+/**
+ * With deltas of d times the base's bytes and tombstones for a share t of its entries, a snapshot is (1 + d) / (1 - t) times what
+ * lives. That is 2 where d + 2t is 1: tombstones have few bytes, but each buries an entry, so what they bury counts twice.
+ */
 function garbageExceeds(deltas: readonly MergeCandidate[], base: MergeCandidate): boolean {
   const bytes = deltas.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const buried = deltas.reduce((sum, { tombstones }) => sum + tombstones, 0)
   const buriedBytes = base.entries === 0 ? 0 : Math.min(1, buried / base.entries) * base.sizeBytes
-  return bytes + buriedBytes > Math.max(base.sizeBytes * MAX_GARBAGE_RATIO, MIN_DELTAS_BYTES)
+  return bytes + 2 * buriedBytes > Math.max(base.sizeBytes * MAX_GARBAGE_RATIO, MIN_DELTAS_BYTES)
 }
 
 /** The newest run of at least MIN_RUN deltas within MAX_SIZE_RATIO of each other, as long as it goes. */
@@ -68,15 +70,19 @@ function newestRun(deltas: readonly MergeCandidate[]): { from: number; to: numbe
   return undefined
 }
 
-/** No run is left, but the list is full: the MIN_RUN neighbours that are cheapest to rewrite. */
-function smallestWindow(deltas: readonly MergeCandidate[]): { from: number; to: number } {
-  let best = { from: 0, to: MIN_RUN }
-  let bestBytes = Infinity
-  for (let from = 0; from + MIN_RUN <= deltas.length; from++) {
-    const bytes = deltas.slice(from, from + MIN_RUN).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    if (bytes >= bestBytes) continue
-    bestBytes = bytes
-    best = { from, to: from + MIN_RUN }
+/** No run is left, but the list is full: the neighbours that cost the fewest rewritten bytes for each segment that goes. */
+function cheapestNeighbours(deltas: readonly MergeCandidate[]): { from: number; to: number } {
+  let best = { from: 0, to: deltas.length }
+  let bestCost = Infinity
+  for (let from = 0; from + 2 <= deltas.length; from++) {
+    let bytes = deltas[from]!.sizeBytes
+    for (let to = from + 2; to <= deltas.length; to++) {
+      bytes += deltas[to - 1]!.sizeBytes
+      const cost = bytes / (to - from - 1)
+      if (cost >= bestCost) continue
+      bestCost = cost
+      best = { from, to }
+    }
   }
   return best
 }

@@ -36,8 +36,8 @@ export interface MergeRequest {
 }
 
 const READ_AHEAD_BYTES = 256 * 1024
-/** About 2 ms: an entry costs as much as 64 bytes, and 32 KiB cost about 0.2 ms to decompress, merge and compress. */
-const PIECE_BYTES = 256 * 1024
+/** At most about 2 ms of reading, merging and writing, compressed or not, where an entry costs as much as 64 bytes. */
+const PIECE_BYTES = 512 * 1024
 const ENTRY_COST_BYTES = 64
 
 /**

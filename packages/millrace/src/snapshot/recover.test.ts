@@ -339,9 +339,14 @@ test('when the newest run record or its end cannot be read, only --from and --fr
   refuses('SNAPSHOT_DAMAGED', /no record of a run/, () => decide([], [snapshot(1, 1)]))
 })
 
+const failingWith = (code: ErrorCode) => async (): Promise<void> => {
+  throw new MillraceError(code, 'as told')
+}
+
 describe('recover', () => {
-  const segment = (n: number) => sampleSegment(`segments/1-${n}.seg`, { checkpoint: n })
-  const manifests = [1, 2, 3].map((id) => sampleManifest({ id, segments: [segment(id)] }))
+  const manifests = [1, 2, 3].map((id) =>
+    sampleManifest({ id, segments: [sampleSegment(`segments/1-${id}.seg`, { checkpoint: id })] }),
+  )
 
   test('reads what is there, verifies the chosen snapshot and falls back over one whose files are damaged', async () => {
     const store = memoryStorage().job('job')
@@ -377,17 +382,15 @@ describe('recover', () => {
     const store = memoryStorage().job('job')
     await putRuns(store, [sampleRunFacts(1)])
     await putSnapshots(store, manifests)
-    const verify = (code: ErrorCode) => async (): Promise<void> => {
-      throw new MillraceError(code, 'as told')
-    }
     const request = { from: parseSnapshotRef('chk-2') }
     for (const code of ['SNAPSHOT_DAMAGED', 'OBJECT_MISSING', 'STORE_FAILED'] as const) {
-      await assert.rejects(recover(store, { job: 'job', request, sinksRetract: true, verify: verify(code) }), (error) =>
-        isMillraceError(error, code),
+      await assert.rejects(
+        recover(store, { job: 'job', request, sinksRetract: true, verify: failingWith(code) }),
+        (error) => isMillraceError(error, code),
       )
     }
     await assert.rejects(
-      recover(store, { job: 'job', request: {}, sinksRetract: true, verify: verify('STORE_FAILED') }),
+      recover(store, { job: 'job', request: {}, sinksRetract: true, verify: failingWith('STORE_FAILED') }),
       (error) => isMillraceError(error, 'STORE_FAILED'),
     )
   })
@@ -428,7 +431,10 @@ describe('recover', () => {
       firstCheckpointId: 5,
       previousLineage: undefined,
     })
-    const past = ancestry(await readRuns(store, 'job'), 4)
+    const records = await readRuns(store, 'job')
+    // Every run but the first goes on under the first one's run id.
+    for (const { record } of records) assert.ok('runId' in record && record.runId === 'aaaaaaaa')
+    const past = ancestry(records, 4)
     assert.deepEqual(
       past.links.map(({ run, from, through }) => [run, from, through]),
       [

@@ -37,6 +37,8 @@ export type StartDecision = FinishedAlready | FreshStart | RestoringStart
 export interface FinishedAlready {
   readonly kind: 'finished'
   readonly end: RunEnd
+  /** For retention, as of a new run. */
+  readonly previousLineage: number | undefined
 }
 
 /** `continued`: a start that crashed before its first snapshot is repeated. `deleted`: the last run was cancelled with its snapshots. */
@@ -79,7 +81,9 @@ export function decideStart(facts: StartFacts, request: StartRequest): StartDeci
   const newest = facts.runs.at(-1)
   if (newest === undefined) return startWithoutRuns(facts)
   const { record, end } = newestRun(facts, newest)
-  if (end?.end === 'finished') return { kind: 'finished', end }
+  if (end?.end === 'finished') {
+    return { kind: 'finished', end, previousLineage: previousLineageOf(facts.runs, record.lineage) }
+  }
   return continueRun(facts, record, end)
 }
 
@@ -128,13 +132,17 @@ function restoringStart(facts: StartFacts, chosen: Readable, skipped: readonly S
 }
 
 function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 'inheritedRunId'> {
-  const before = [...recordsByRun(runs).values()].filter((record) => record.lineage !== lineage)
   return {
     run: Math.max(0, ...runs.map(({ run }) => run)) + 1,
     lineage,
-    previousLineage: before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage,
+    previousLineage: previousLineageOf(runs, lineage),
     firstCheckpointId: nextCheckpointId(runs, manifests),
   }
+}
+
+function previousLineageOf(runs: readonly RunFacts[], lineage: number): number | undefined {
+  const before = [...recordsByRun(runs).values()].filter((record) => record.lineage !== lineage)
+  return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
 }
 
 /** The id after all that ever were: of manifests by their names alone, of those gone since by what the runs say. */

@@ -75,11 +75,11 @@ export function planRestore(
     assert(nextStateId < STATE_ID_LIMIT, 'a job has at most 65,536 states in its life')
     return nextStateId++
   }
-  const taken = new Set([...origins.values()].map((origin) => origin.name))
+  const takenOver = new Set([...origins.values()].map((origin) => origin.name))
   const entries = [
     ...doubts,
     ...job.operators.flatMap((operator) => operatorEntries(operator, origins.get(operator.name), takeId)),
-    ...[...old.values()].filter(({ name }) => !taken.has(name)).flatMap(removedEntries),
+    ...[...old.values()].filter(({ name }) => !takenOver.has(name)).flatMap(removedEntries),
   ]
   const accepted = entries.every(({ verdict }) => verdict !== 'refused' && (verdict !== 'dropped' || allowDroppedState))
   return { entries, nextStateId, allowDroppedState, origins, accepted }
@@ -217,7 +217,7 @@ function stateEntries(
 
 /** State of operators without keys: a snapshot does not say whether a list is split or united on restore, and need not. */
 function operatorStateEntries(operator: PlannedOperator, origin: OperatorSnapshot | undefined): PlanEntry[] {
-  const found = Object.keys(origin?.operatorState ?? {})
+  const found = operatorStatesOf(origin)
   const wanted = operator.kind === 'process' ? operator.states.map(({ name }) => name) : []
   const wasKeyed = new Set(origin?.states.map(({ name }) => name))
   const entries = wanted.map((name): PlanEntry => {
@@ -237,6 +237,11 @@ function operatorStateEntries(operator: PlannedOperator, origin: OperatorSnapsho
   ]
 }
 
+/** Those that users declared. The engine's own, such as `~ended`, come and go with their operator. */
+function operatorStatesOf(origin: OperatorSnapshot | undefined): string[] {
+  return Object.keys(origin?.operatorState ?? {}).filter((name) => !name.startsWith('~'))
+}
+
 /** An operator of the snapshot that nobody in the job takes over. */
 function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
   const reason = 'the job has no such operator any more'
@@ -244,7 +249,7 @@ function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
     ...(origin.source === undefined ? [] : [removedSource(origin)]),
     ...(origin.sink === undefined ? [] : removedSink(origin)),
     ...origin.states.map(({ name, id }) => droppedState(origin, name, id, reason)),
-    ...Object.keys(origin.operatorState ?? {}).map((name) => droppedState(origin, name, undefined, reason)),
+    ...operatorStatesOf(origin).map((name) => droppedState(origin, name, undefined, reason)),
   ]
 }
 

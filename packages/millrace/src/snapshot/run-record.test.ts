@@ -5,6 +5,7 @@ import { onFailpoint } from '../base/failpoint.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
 import { restored, sampleEnd, sampleRun } from '../testing/snapshot-samples.ts'
+import { sealJson } from './sealed-json.ts'
 import {
   decodeRunEnd,
   decodeRunRecord,
@@ -48,7 +49,7 @@ test('a run record that contradicts itself or its name is damage', () => {
     (error) => isMillraceError(error, 'SNAPSHOT_WRONG_JOB'),
   )
   assert.throws(
-    () => decodeRunRecord(encodeRunRecord({ ...sampleRun(7), ...{ version: 2 } }), expected),
+    () => decodeRunRecord(sealJson({ ...sampleRun(7), version: 2 }), expected),
     (error) => isMillraceError(error, 'SNAPSHOT_VERSION'),
   )
 })

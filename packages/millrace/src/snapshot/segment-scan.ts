@@ -74,21 +74,16 @@ export class SegmentScan {
     return true
   }
 
-  /** After `advance` or `nextBlock` found nothing: whether more follows once `refill` was awaited. */
+  /** Whether there is a next block that was not read yet: after `advance` or `nextBlock` found nothing, whether there is more. */
   get needsRefill(): boolean {
-    return this.row < this.rows.length
-  }
-
-  /** The key group that the next block belongs to; undefined at the end. */
-  get nextKeyGroup(): number | undefined {
-    return this.rows[this.row]?.keyGroup
+    return this.row < this.rows.length && (this.storedBytes() ?? Infinity) > this.available()
   }
 
   /** The next block, if it was read already. Not to be mixed with `advance`. */
   nextBlock(): Block | undefined {
     const row = this.rows[this.row]
     const stored = this.storedBytes()
-    if (row === undefined || stored === undefined || this.available() < stored) return undefined
+    if (row === undefined || stored === undefined || stored > this.available()) return undefined
     const start = this.position
     const offset = this.offset
     this.position += stored

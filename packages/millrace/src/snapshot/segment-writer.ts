@@ -79,8 +79,9 @@ const COMPRESS_MAX_BYTES = 1024 * 1024
 export class SegmentWriter {
   /** Bytes that `takeReady` would hand out now. */
   readyBytes = 0
-  /** Puts and tombstones added so far. */
+  /** Added so far, tombstones included. */
   entries = 0
+  tombstones = 0
 
   private readonly zstd: boolean
   private readonly stateIds: Uint8Array
@@ -108,7 +109,6 @@ export class SegmentWriter {
   private keyGroupOffset = 0
   private keyGroupEntries = 0
 
-  private tombstones = 0
   private ended = false
 
   constructor(options: SegmentWriterOptions) {

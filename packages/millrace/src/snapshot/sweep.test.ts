@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { type Failpoint, onFailpoint } from '../base/failpoint.ts'
 import { memoryStorage } from '../store/memory/index.ts'
@@ -9,6 +9,7 @@ import { putSnapshots, sampleManifest, sampleSegment } from '../testing/snapshot
 import { ManifestFolder } from './manifest-folder.ts'
 import { encodeManifest } from './manifest.ts'
 import { manifestName } from './object-names.ts'
+import { sealJson } from './sealed-json.ts'
 import { sweep, type SweepOptions, type SweepReport } from './sweep.ts'
 
 const TOKEN = 5
@@ -114,9 +115,8 @@ test('invariant 7: a sweeper that is not the owner any more deletes nothing', as
   await putSnapshots(store, [checkpoint(1), checkpoint(2)])
   await store.publish('segments/4-9.seg', new Uint8Array(1))
   const before = await names(store)
-  const confirm = async (): Promise<void> => {
-    throw new MillraceError('FENCED', 'fenced')
-  }
+  const confirm = (): Promise<void> =>
+    Promise.reject(new MillraceError('FENCED', `${store.location} has another owner`))
   await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: true }), (error) =>
     isMillraceError(error, 'FENCED'),
   )
@@ -127,14 +127,8 @@ test('invariant 7: a sweeper that is not the owner any more deletes nothing', as
 const unreadable: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array])[] = [
   ['is damaged', (bytes) => bytes.with(30, bytes[30]! ^ 1)],
   ['is cut', (bytes) => bytes.subarray(0, 100)],
-  ['is of a newer version', () => encodeNewer()],
+  ['is of a newer version', () => sealJson({ ...checkpoint(2), version: 2 })],
 ]
-
-function encodeNewer(): Uint8Array {
-  // Sealed as the newer version would: only the number differs.
-  const text = new TextDecoder().decode(encodeManifest(checkpoint(2)))
-  return new TextEncoder().encode(text.replace('"version": 1', '"version": 2'))
-}
 
 for (const [what, change] of unreadable) {
   test(`invariant 8: a manifest that ${what} stops the sweep, and the report names it`, async () => {
@@ -145,6 +139,7 @@ for (const [what, change] of unreadable) {
     const before = await names(store)
     const report = await run(store, { decide: keepFrom(3), leftovers: true })
     assert.equal(report.stopped?.file, 'manifests/chk-000000000002.json')
+    assert.equal(report.stopped.error.code, what.includes('newer') ? 'SNAPSHOT_VERSION' : 'SNAPSHOT_DAMAGED')
     assert.deepEqual(await names(store), before)
   })
 }

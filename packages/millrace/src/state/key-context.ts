@@ -13,6 +13,7 @@ export class KeyContext {
   group = 0
   identity: string | number | bigint | boolean = ''
   readonly maxParallelism: number
+  private hashed = 0
   private located = 0
 
   constructor(maxParallelism: number) {
@@ -24,13 +25,21 @@ export class KeyContext {
     this.version++
   }
 
-  /** Makes `hash`, `group` and `identity` those of the bound key. Throws KEY_INVALID. */
+  /** Makes `hash` and `group` those of the bound key. Throws KEY_INVALID. */
+  hashKey(): void {
+    if (this.hashed === this.version) return
+    // As a signed integer it stays out of the heap; unsigned, half of all hashes would be boxed.
+    const hash = hashKey(this.key) | 0
+    this.hash = hash
+    this.group = (hash >>> 0) % this.maxParallelism
+    this.hashed = this.version
+  }
+
+  /** Makes `identity` that of the bound key too, for tables that are JavaScript maps. */
   locate(): void {
     if (this.located === this.version) return
-    const key = this.key
-    this.identity = keyIdentity(key)
-    this.hash = hashKey(key)
-    this.group = this.hash % this.maxParallelism
+    this.hashKey()
+    this.identity = keyIdentity(this.key)
     this.located = this.version
   }
 }

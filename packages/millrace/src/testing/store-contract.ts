@@ -12,12 +12,15 @@ const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const failsWith = (code: ErrorCode) => (error: unknown) => isMillraceError(error, code)
 
 /** Registers the tests. `makeStore` returns an empty store each time; what it made is cleared with `context.after`. */
-export function storeContract(name: string, makeStore: (context: TestContext) => Promise<SnapshotStore>): void {
+export function storeContract(
+  implementation: string,
+  makeStore: (context: TestContext) => Promise<SnapshotStore>,
+): void {
   const verify = (sentence: string, run: (store: SnapshotStore) => Promise<void>): void => {
     test(sentence, async (context) => run(await makeStore(context)))
   }
 
-  describe(`${name} keeps the contract of snapshot stores:`, () => {
+  describe(`${implementation} keeps the contract of snapshot stores:`, () => {
     verify(
       'a streamed object is invisible until it is finished, then holds what was written, in order',
       async (store) => {

@@ -76,7 +76,7 @@ test('every kind of keyed state reads back what was written under the same key',
             all: list<number>(),
             by: map<number, string>(),
             total: reducing<number>((a, b) => a + b),
-            mean: aggregating(avg<number>()),
+            mean: aggregating(avg()),
           },
           onRecord({ k, n }, ctx) {
             const { last, all, by, total, mean } = ctx.state

@@ -4,7 +4,7 @@
  */
 import { EVENT_TIMERS, WINDOW_CONTENTS, type WindowContents, type WindowNode } from '../../graph/index.ts'
 import type { Aggregator, Key, KeyedStates, StateId, TimerStore, WindowStore } from '../../state/index.ts'
-import { tumblingStart, type Window } from '../../time/index.ts'
+import { tumblingStart, type TumblingAssigner, type Window } from '../../time/index.ts'
 import { privateCopy, windowLink, type Input, type Push } from '../chain.ts'
 import { failure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
@@ -32,7 +32,8 @@ export class WindowOperator implements Input {
     this.late = services.counters.counter(node.name, 'late')
     const keys = states.keys
     const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
-    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, this.add, fail)
+    const add = node.assigner.kind === 'global' ? this.addToGlobal : this.add
+    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, add, fail)
   }
 
   watermark(time: number): void {
@@ -56,6 +57,12 @@ export class WindowOperator implements Input {
       if (allowedLatenessMs > 0) this.timers.register(last + allowedLatenessMs)
     }
     if (last <= this.current) this.fire(window)
+  }
+
+  /** Never late, and never fired before the end of input. */
+  private addToGlobal = (key: Key, record: unknown): void => {
+    this.states.keys.bind(key)
+    if (this.contents.add(GLOBAL.start, record)) this.timers.register(lastTimestamp(GLOBAL))
   }
 
   private addLate(record: unknown): void {
@@ -98,8 +105,7 @@ export class WindowOperator implements Input {
   }
 
   private windowOf(timestamp: number): Window {
-    const { assigner } = this.node
-    if (assigner.kind === 'global') return GLOBAL
+    const assigner = this.node.assigner as TumblingAssigner
     if (timestamp !== timestamp) throw noEventTime(this.node.name)
     const start = tumblingStart(timestamp, assigner.sizeMs, assigner.offsetMs)
     return { start, end: start + assigner.sizeMs }

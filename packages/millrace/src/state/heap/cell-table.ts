@@ -7,10 +7,12 @@
  * (DESIGN invariant 3). A removed cell leaves the table at once and lives on in its change set as a tombstone; a cell that was in
  * no snapshot yet just vanishes.
  */
-import { encodeKey, encodeValue } from '../../codec/index.ts'
+import { decodeValue, encodeKey, encodeValue } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { StateId } from '../contract.ts'
-import { EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
+import type { ResolvedTtl } from '../ttl.ts'
+import { EarlyEntries } from './early-entries.ts'
+import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
 import { NEVER, type Epochs } from './epochs.ts'
 import type { ByteReader } from '../../codec/index.ts'
 
@@ -39,9 +41,7 @@ export class Cell {
 }
 
 /** Time to live of a table's entries, on the clock that the slot advances with every step. */
-export interface Ttl {
-  readonly ttlMs: number
-  readonly updateOnRead: boolean
+export interface Ttl extends ResolvedTtl {
   readonly clock: { readonly nowMs: number }
 }
 
@@ -69,7 +69,7 @@ export abstract class CellTable implements SnapshotTable {
   protected readonly ttl: Ttl | undefined
   private dirty: Lists = []
   private changeSets: { readonly epoch: number; readonly lists: Lists }[] = []
-  private readonly early = new Map<number, EntryGroup>()
+  private readonly early = new EarlyEntries()
   private walk: { group: number; cells: Iterator<Cell> } | undefined
 
   constructor(stateId: StateId, epochs: Epochs, ttl?: Ttl) {
@@ -95,6 +95,17 @@ export abstract class CellTable implements SnapshotTable {
     if (list === undefined) this.dirty[group] = [cell]
     else list.push(cell)
     return cell
+  }
+
+  /**
+   * A cell of the snapshot being restored; undefined when it has outlived its time. A time to live that is new counts from now: what
+   * was written without one does not say when it was touched.
+   */
+  protected restored(key: Key, sub: Key | undefined, group: number, value: ByteReader, lastTouchMs: number): Cell | undefined {
+    const cell = new Cell(key, sub, group, decodeValue(value), 0, 0)
+    if (this.ttl === undefined) return cell
+    cell.touchedMs = lastTouchMs === 0 ? this.ttl.clock.nowMs : lastTouchMs
+    return this.expired(cell) ? undefined : cell
   }
 
   /** Call before a cell is changed, or its value handed to user code that may change it: a frozen one is serialised first. */
@@ -149,9 +160,7 @@ export abstract class CellTable implements SnapshotTable {
       const next = cells.next()
       if (next.done === true) {
         this.walk = undefined
-        const early = this.early.get(group)
-        if (early !== undefined) into.append(early)
-        this.early.delete(group)
+        this.early.moveTo(into, group)
         return true
       }
       const cell = next.value
@@ -180,9 +189,7 @@ export abstract class CellTable implements SnapshotTable {
   }
 
   private writeEarly(cell: Cell): void {
-    let early = this.early.get(cell.group)
-    if (early === undefined) this.early.set(cell.group, (early = new EntryGroup()))
-    this.serialise(cell, early)
+    this.serialise(cell, this.early.of(cell.group))
   }
 
   private serialise(cell: Cell, into: EntryGroup): void {

@@ -5,7 +5,6 @@
  * else. Snapshots come out in ascending (key group, state id) order, so key groups are walked outermost.
  */
 import { assert } from '../../base/assert.ts'
-import { parseDuration } from '../../time/index.ts'
 import { decodeKey, type ByteReader } from '../../codec/index.ts'
 import {
   isFixedAggregator,
@@ -16,8 +15,9 @@ import {
 } from '../declarations.ts'
 import type { EntryConsumer, KeyedStates, SnapshotRequest, StateBackend, StateHandle, StateId, TimerStore, WindowStore } from '../contract.ts'
 import { KeyContext } from '../key-context.ts'
+import { resolveTtl } from '../ttl.ts'
 import type { SnapshotTable, Ttl } from './cell-table.ts'
-import { EntryGroup } from './entry-group.ts'
+import { EntryGroup, RUN } from './entry-group.ts'
 import { Epochs } from './epochs.ts'
 import { HeapListState, ListTable } from './list-table.ts'
 import { CellWindowStore, HeapMapState, MapTable } from './map-table.ts'
@@ -38,7 +38,7 @@ export class HeapBackend implements StateBackend {
   private readonly epochs = new Epochs()
   private readonly tables: SnapshotTable[] = []
   private readonly byId = new Map<StateId, { table: SnapshotTable; keys: KeyContext }>()
-  private readonly group = new EntryGroup()
+  private readonly group = new EntryGroup(RUN)
   /** Epoch of each checkpoint that may still become, or is, a base. */
   private readonly epochOf = new Map<number, number>()
   private walk: Walk | undefined
@@ -63,10 +63,8 @@ export class HeapBackend implements StateBackend {
   }
 
   ttlOf(options: StateOptions): Ttl | undefined {
-    const ttl = options.ttl
-    if (ttl === undefined) return undefined
-    const { ttl: duration, updateOn } = typeof ttl === 'object' ? ttl : { ttl, updateOn: 'write' }
-    return { ttlMs: parseDuration(duration, 'the ttl of a state'), updateOnRead: updateOn === 'read-and-write', clock: this.clock }
+    const ttl = resolveTtl(options)
+    return ttl === undefined ? undefined : { ...ttl, clock: this.clock }
   }
 
   // -------------------------------------------------------------------------------------------------------- snapshot
@@ -214,7 +212,7 @@ class HeapKeyedStates implements KeyedStates {
   ): StateHandle {
     const { keys, backend } = this
     if (ttl !== undefined || !isFixedAggregator(aggregator)) return new HeapAggregatingState(keys, values(), aggregator)
-    return new TypedAggregatingState(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator)), aggregator)
+    return new TypedAggregatingState(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator, false)), aggregator)
   }
 
   timers(id: StateId): TimerStore {
@@ -226,6 +224,6 @@ class HeapKeyedStates implements KeyedStates {
     if (!isFixedAggregator(aggregator)) {
       return new CellWindowStore(keys, backend.addTable(keys, epochs => new MapTable(id, epochs)), aggregator)
     }
-    return new TypedWindowStore(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator)))
+    return new TypedWindowStore(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator, true)))
   }
 }

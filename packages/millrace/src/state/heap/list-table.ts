@@ -1,8 +1,8 @@
 /** List state: one cell per element, told apart by its index, so that adding to a long list writes only what was added. */
-import { decodeValue, keyIdentity, type ByteReader } from '../../codec/index.ts'
+import { keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Key, ListState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
-import { Cell, CellTable } from './cell-table.ts'
+import { type Cell, CellTable } from './cell-table.ts'
 import type { EntryGroup } from './entry-group.ts'
 import { flatten } from './flatten.ts'
 
@@ -17,7 +17,9 @@ export class ListTable extends CellTable {
   add(keys: KeyContext, value: unknown): void {
     let list = this.find(keys)
     if (list === undefined) (this.groups[keys.group] ??= new Map()).set(flatten(keys.identity), (list = []))
-    list.push(this.create(flatten(keys.key), list.length, keys.group, flatten(value)))
+    // Elements that expired leave gaps: an index is used once.
+    const index = list.length === 0 ? 0 : (list[list.length - 1].sub as number) + 1
+    list.push(this.create(flatten(keys.key), index, keys.group, flatten(value)))
   }
 
   /** The elements that have not expired, oldest first. */
@@ -46,12 +48,12 @@ export class ListTable extends CellTable {
   }
 
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void {
+    const cell = this.restored(key, sub.u32be(), group, value, lastTouchMs)
+    if (cell === undefined) return
     const lists = (this.groups[group] ??= new Map())
     const identity = keyIdentity(key)
     let list = lists.get(identity)
     if (list === undefined) lists.set(identity, (list = []))
-    const cell = new Cell(key, sub.u32be(), group, decodeValue(value), 0, 0)
-    cell.touchedMs = lastTouchMs
     list.push(cell)
   }
 

@@ -1,9 +1,9 @@
 /** Many entries per key, told apart by a key of their own: map state, and the windows of aggregators that need cells. */
-import { compareKeys, decodeKey, decodeValue, keyIdentity, type ByteReader } from '../../codec/index.ts'
+import { compareKeys, decodeKey, keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Aggregator, Key, MapState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { WindowStore } from '../contract.ts'
-import { ABSENT, Cell, CellTable } from './cell-table.ts'
+import { ABSENT, type Cell, CellTable } from './cell-table.ts'
 import { flatten } from './flatten.ts'
 
 /** The entries of one key. */
@@ -79,8 +79,8 @@ export class MapTable extends CellTable {
   }
 
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void {
-    const cell = new Cell(key, decodeKey(sub), group, decodeValue(value), 0, 0)
-    cell.touchedMs = lastTouchMs
+    const cell = this.restored(key, decodeKey(sub), group, value, lastTouchMs)
+    if (cell === undefined) return
     this.entriesOf(group, keyIdentity(key)).cells.set(keyIdentity(cell.sub!), cell)
     this.count++
   }

@@ -11,13 +11,22 @@ import type { EntryGroup } from './entry-group.ts'
 import type { Epochs } from './epochs.ts'
 import { flatten } from './flatten.ts'
 
-/** Most times have one timer; a map is made for the second. */
-type Bucket = Cell | Map<unknown, Cell>
+/** Most times have one timer; a bucket is made for the second. */
+type Timers = Cell | Bucket
+
+class Bucket {
+  readonly cells = new Map<unknown, Cell>()
+  /**
+   * Walks the bucket while it fires. It survives what comes and goes meanwhile; starting anew for every timer would step over all
+   * that have fired before.
+   */
+  walk: Iterator<Cell> | undefined
+}
 
 export class TimerTable extends CellTable implements TimerStore {
   private readonly keys: KeyContext
   private readonly heap: number[] = []
-  private readonly buckets = new Map<number, Bucket>()
+  private readonly buckets = new Map<number, Timers>()
   private registrations = 0
   private count = 0
 
@@ -44,8 +53,8 @@ export class TimerTable extends CellTable implements TimerStore {
     const cell = bucket === undefined ? undefined : this.inBucket(bucket, this.keys.identity)
     if (cell === undefined) return
     // The time stays in the heap until it comes up; an empty bucket then is skipped.
-    if (bucket instanceof Map) bucket.delete(this.keys.identity)
-    else this.buckets.set(time, new Map())
+    if (bucket instanceof Bucket) bucket.cells.delete(this.keys.identity)
+    else this.buckets.set(time, new Bucket())
     this.drop(cell)
   }
 
@@ -76,7 +85,7 @@ export class TimerTable extends CellTable implements TimerStore {
     if (this.byGroup?.epoch !== this.epochs.frozen) {
       this.byGroup = { epoch: this.epochs.frozen, groups: [] }
       for (const bucket of this.buckets.values()) {
-        for (const cell of bucket instanceof Map ? bucket.values() : [bucket]) {
+        for (const cell of bucket instanceof Bucket ? bucket.cells.values() : [bucket]) {
           ;(this.byGroup.groups[cell.group] ??= []).push(cell)
         }
       }
@@ -90,27 +99,27 @@ export class TimerTable extends CellTable implements TimerStore {
   }
 
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader): void {
-    this.restored.push(new Cell(key, sub.orderedF64(), group, decodeNumber(value), 0, 0))
+    this.waiting.push(new Cell(key, sub.orderedF64(), group, decodeNumber(value), 0, 0))
   }
 
   /** Entries come in key order; they are registered again in the order of their first registration. */
-  private restored: Cell[] = []
+  private waiting: Cell[] = []
 
   override restoreEnd(): void {
-    this.restored.sort((a, b) => (a.value as number) - (b.value as number))
-    for (const cell of this.restored) {
+    this.waiting.sort((a, b) => (a.value as number) - (b.value as number))
+    for (const cell of this.waiting) {
       this.put(cell, keyIdentity(cell.key))
       this.registrations = Math.max(this.registrations, cell.value as number)
     }
-    this.restored = []
+    this.waiting = []
   }
 
   entryCount(): number {
     return this.count
   }
 
-  private inBucket(bucket: Bucket, identity: unknown): Cell | undefined {
-    if (bucket instanceof Map) return bucket.get(identity)
+  private inBucket(bucket: Timers, identity: unknown): Cell | undefined {
+    if (bucket instanceof Bucket) return bucket.cells.get(identity)
     return keyIdentity(bucket.key) === identity ? bucket : undefined
   }
 
@@ -120,31 +129,26 @@ export class TimerTable extends CellTable implements TimerStore {
     if (bucket === undefined) {
       this.buckets.set(time, cell)
       this.pushHeap(time)
-    } else if (bucket instanceof Map) bucket.set(identity, cell)
+    } else if (bucket instanceof Bucket) bucket.cells.set(identity, cell)
     else {
-      this.buckets.set(
-        time,
-        new Map<unknown, Cell>([
-          [keyIdentity(bucket.key), bucket],
-          [identity, cell],
-        ]),
-      )
+      const both = new Bucket()
+      both.cells.set(keyIdentity(bucket.key), bucket).set(identity, cell)
+      this.buckets.set(time, both)
     }
     this.count++
   }
 
   private takeFirst(time: number): Cell | undefined {
     const bucket = this.buckets.get(time)!
-    if (!(bucket instanceof Map)) {
+    if (!(bucket instanceof Bucket)) {
       this.buckets.delete(time)
       this.popHeap()
       return bucket
     }
-    for (const [identity, cell] of bucket) {
-      bucket.delete(identity)
-      return cell
-    }
-    return undefined
+    const next = (bucket.walk ??= bucket.cells.values()).next()
+    if (next.done === true) return undefined
+    bucket.cells.delete(keyIdentity(next.value.key))
+    return next.value
   }
 
   private drop(cell: Cell): void {

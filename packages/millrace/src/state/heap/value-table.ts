@@ -1,8 +1,8 @@
 /** One value per key: value, reducing and aggregating state in cells. */
-import { decodeValue, keyIdentity, type ByteReader } from '../../codec/index.ts'
+import { keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Aggregator, AggregatingState, Key, ReducingState, ValueState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
-import { Cell, CellTable } from './cell-table.ts'
+import { type Cell, CellTable } from './cell-table.ts'
 import { flatten } from './flatten.ts'
 
 export class ValueTable extends CellTable {
@@ -48,9 +48,8 @@ export class ValueTable extends CellTable {
   }
 
   restore(key: Key, group: number, _sub: ByteReader, value: ByteReader, lastTouchMs: number): void {
-    const cell = new Cell(key, undefined, group, decodeValue(value), 0, 0)
-    cell.touchedMs = lastTouchMs
-    ;(this.groups[group] ??= new Map()).set(keyIdentity(key), cell)
+    const cell = this.restored(key, undefined, group, value, lastTouchMs)
+    if (cell !== undefined) (this.groups[group] ??= new Map()).set(keyIdentity(key), cell)
   }
 
   entryCount(): number {

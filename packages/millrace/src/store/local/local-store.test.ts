@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -35,6 +35,11 @@ function errno(code: string): Error {
   return Object.assign(new Error(`${code}: injected`), { code })
 }
 
+async function syncFilesOnly(handle: FileHandle): Promise<void> {
+  if ((await handle.stat()).isDirectory()) throw errno('EIO')
+  await handle.sync()
+}
+
 test('after a failed fsync every later write is STORE_POISONED, and reads go on', async (context) => {
   const folder = await temporaryFolder(context)
   let syncs = 0
@@ -61,11 +66,7 @@ test('after a failed fsync every later write is STORE_POISONED, and reads go on'
 
 test('a failed fsync of the directory poisons too, though the object may exist', async (context) => {
   const folder = await temporaryFolder(context)
-  const sync: FileOperations['sync'] = async (handle) => {
-    if ((await handle.stat()).isDirectory()) throw errno('EIO')
-    await handle.sync()
-  }
-  const store = new LocalStore(folder, broken({ sync }))
+  const store = new LocalStore(folder, broken({ sync: syncFilesOnly }))
   await assert.rejects(store.publish('a', someBytes), failsWith('STORE_POISONED'))
   await assert.rejects(store.replace('b', someBytes), failsWith('STORE_POISONED'))
 })
@@ -184,13 +185,12 @@ test('a temporary file left by a crashed process of the same pid is in nobody’
 
 test('temporary files of a publish under way are not swept from under it', async (context) => {
   const folder = await temporaryFolder(context)
-  let store: LocalStore
   let swept = -1
   const write: FileOperations['write'] = async (handle, bytes) => {
     swept = await store.removeTemporary('manifests', () => true)
     await handle.write(bytes)
   }
-  store = new LocalStore(folder, broken({ write }))
+  const store: LocalStore = new LocalStore(folder, broken({ write }))
   assert.equal(await store.publish('manifests/a', someBytes), 'created')
   assert.equal(swept, 0)
 })

@@ -1,0 +1,169 @@
+/** The grammar of the command line: every command with its arguments, options and help. What a command does is imported when it is used. */
+import { Command, Option } from 'commander'
+import { VERSION } from '../host/version.ts'
+import type { Answer } from './answer.ts'
+import type { DeleteFlags } from './delete.ts'
+import type { OutputOptions } from './output.ts'
+import type { RunFlags } from './run.ts'
+import type { StorageFlags } from './storage.ts'
+
+type Print = (answer: Answer, options: OutputOptions) => void
+type Flags = Partial<OutputOptions> & StorageFlags
+
+const EXIT_STATUS = `
+Exit status: 0 finished, stopped with a snapshot, or nothing to do; 1 the job failed; 2 the command or an option is wrong;
+3 refused: the job is locked, its state does not fit, a snapshot is missing; 130, 143 left at once by a second signal.`
+
+/** Nothing is written but help and version: whatever is wrong is thrown, as commander's CommanderError or ours. */
+export function commandLine(print: Print): Command {
+  const program = new Command('millrace')
+    .description('Stateful stream processing for TypeScript, with exactly-once state.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  millrace run word-count.ts\n  millrace snapshots word-count\n  millrace run --help',
+    )
+  addRun(program)
+  addJobs(program, print)
+  addSnapshots(program, print)
+  addInspect(program, print)
+  addDelete(program, print)
+  addFsck(program, print)
+  addExplain(program, print)
+  return program
+}
+
+function addRun(program: Command): void {
+  withOutput(withStorage(program.command('run <job-file>')))
+    .summary('run a job; it goes on where it was')
+    .description(
+      'Runs a job until it has finished or is stopped. It goes on from its newest snapshot unless told otherwise.\n' +
+        'SIGINT (Ctrl-C) and SIGTERM take a final checkpoint and exit; a second one, more than a second later, leaves at once.',
+    )
+    .addOption(new Option('--fresh', 'start clean; snapshots of earlier runs stay for --from').conflicts('from'))
+    .option('--from <snapshot>', "start from this snapshot: chk-42, latest, or a manifest's path")
+    .option('--as <name>', "run under this name instead of the job's own")
+    .option('--parallelism <n>', 'subtasks of every operator')
+    .option('--state-backend <name>', 'where working state lives: heap')
+    .option('--checkpoint-interval <duration>', 'from one checkpoint to the next, such as 10s')
+    .option(
+      '--set <option=value>',
+      'an option by its path, such as checkpointing.retain=5 or params.x=1; repeatable',
+      collect,
+      [],
+    )
+    .option('--allow-dropped-state', 'state of the snapshot that the job has no place for may go')
+    .addHelpText(
+      'after',
+      `${EXIT_STATUS}\n\nWith --json every event is a line of JSON: started, progress, checkpoint, restarting, log, stopping, ended.`,
+    )
+    .addHelpText('after', example('run word-count.ts --checkpoint-interval 5s --set checkpointing.retain=5'))
+    .action(async (file: string, flags: Partial<RunFlags>) => {
+      const { run } = await import('./run.ts')
+      await run(file, { ...flags, ...outputOf(flags) })
+    })
+}
+
+function addJobs(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('jobs')))
+    .summary('list the jobs of a storage')
+    .description('Lists the jobs of a storage: what each is doing, and its newest snapshot.')
+    .addHelpText('after', example('jobs --storage /var/lib/millrace'))
+    .action(async (flags: Flags) => {
+      const { jobs } = await import('./jobs.ts')
+      print(await jobs(flags), outputOf(flags))
+    })
+}
+
+function addSnapshots(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('snapshots <job>')))
+    .summary('list the snapshots of a job')
+    .description('Lists the snapshots of a job, newest first. JOB is a name or a job file.')
+    .addHelpText('after', example('snapshots word-count'))
+    .action(async (job: string, flags: Flags) => {
+      const { snapshots } = await import('./snapshots.ts')
+      print(await snapshots(job, flags), outputOf(flags))
+    })
+}
+
+function addInspect(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('inspect <snapshot> [operator] [state]')))
+    .summary('show what a snapshot holds')
+    .description(
+      'Shows what a snapshot holds: operators, states, split positions, committables, segments; for an operator the live entries\n' +
+        "of its states, for a state those of each key group. SNAPSHOT is JOB/latest, JOB/chk-42 or a manifest's path.",
+    )
+    .addHelpText('after', example('inspect word-count/latest counts'))
+    .action(async (snapshot: string, operator: string | undefined, state: string | undefined, flags: Flags) => {
+      const { inspect } = await import('./inspect.ts')
+      print(await inspect(snapshot, operator, state, flags), outputOf(flags))
+    })
+}
+
+function addDelete(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('delete <snapshot>')))
+    .summary('delete a snapshot')
+    .description(
+      'Deletes a snapshot by its name, and the segments that no other one needs. The job must not be running.',
+    )
+    .option('-y, --yes', 'do not ask')
+    .addHelpText('after', example('delete word-count/chk-42'))
+    .action(async (snapshot: string, flags: Partial<OutputOptions> & DeleteFlags) => {
+      const { deleteSnapshot } = await import('./delete.ts')
+      print(await deleteSnapshot(snapshot, flags), outputOf(flags))
+    })
+}
+
+function addFsck(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('fsck <job>')))
+    .summary("verify a job's storage")
+    .description(
+      'Verifies every checksum and reference of a job, and reports what nothing names. Exit status 1 when something is damaged.',
+    )
+    .addHelpText('after', example('fsck word-count'))
+    .action(async (job: string, flags: Flags) => {
+      const { fsck } = await import('./fsck.ts')
+      print(await fsck(job, flags), outputOf(flags))
+    })
+}
+
+function addExplain(program: Command, print: Print): void {
+  withOutput(program.command('explain <code>'))
+    .summary("print an error's page")
+    .description('Prints what an error code means and what to do.')
+    .addHelpText('after', example('explain JOB_LOCKED'))
+    .action(async (code: string, flags: Flags) => {
+      const { explain } = await import('./explain.ts')
+      print(explain(code), outputOf(flags))
+    })
+}
+
+function withStorage(command: Command): Command {
+  return command.option(
+    '--storage <dir>',
+    'where snapshots live (default: MILLRACE_STORAGE, millrace.config.ts, .millrace)',
+  )
+}
+
+function withOutput(command: Command): Command {
+  return command
+    .helpOption('-h, --help', 'print help')
+    .option('--json', 'print JSON')
+    .option('--verbose', 'tell more: checkpoints, and where an error came from')
+}
+
+function outputOf({ json = false, verbose = false }: Partial<OutputOptions>): OutputOptions {
+  return { json, verbose }
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+function example(command: string): string {
+  return `\nExample:\n  millrace ${command}`
+}

@@ -1,0 +1,67 @@
+/** How far a running job is: records, rate, part done, last checkpoint. Pure: it is told what happened and what time it is. */
+import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
+import type { SlotProgress } from '../checkpoint/mail.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
+import { formatDuration } from '../time/index.ts'
+import { formatCount, formatElapsed } from './units.ts'
+
+/** The rate is over the last two seconds or so: steadier than from one report to the next, and still of now. */
+const RATE_WINDOW_MS = 2000
+
+interface Sample {
+  readonly atMs: number
+  readonly records: number
+}
+
+export class ProgressMeter {
+  /** Of all sources, since the fresh start. */
+  records: number
+  /** 0 to 1; undefined when a source has no end. */
+  fraction: number | undefined
+  lastCheckpoint: CheckpointOutcome | undefined
+  private samples: Sample[] = []
+
+  /** @param records how many the snapshot had read that the job goes on from */
+  constructor(records: number) {
+    this.records = records
+  }
+
+  report({ sources }: SlotProgress, atMs: number): void {
+    this.records = sources.reduce((sum, { records }) => sum + records, 0)
+    const fractions = sources.flatMap(({ fraction }) => (fraction === undefined ? [] : [fraction]))
+    const isBounded = fractions.length === sources.length && sources.length > 0
+    this.fraction = isBounded ? fractions.reduce((sum, fraction) => sum + fraction, 0) / fractions.length : undefined
+    this.samples = [
+      ...this.samples.filter((sample) => atMs - sample.atMs <= RATE_WINDOW_MS),
+      { atMs, records: this.records },
+    ]
+  }
+
+  /** Records went back to those of a snapshot: what was measured before says nothing of what comes. */
+  restart(records: number): void {
+    this.records = records
+    this.samples = []
+  }
+
+  get recordsPerSecond(): number {
+    const [first, last] = [this.samples[0], this.samples.at(-1)]
+    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0
+    return Math.max(0, ((last.records - first.records) * 1000) / (last.atMs - first.atMs))
+  }
+
+  /** `1,234,567 records  245,100/s  37 %  chk-42 3 s ago (took 12 ms)` */
+  text(nowMs: number): string {
+    const { lastCheckpoint, fraction } = this
+    const parts = [`${formatCount(this.records)} records`, `${formatCount(this.recordsPerSecond)}/s`]
+    // Rounded down: 100 % is when it is done.
+    if (fraction !== undefined) parts.push(`${Math.floor(fraction * 100)} %`)
+    if (lastCheckpoint !== undefined) {
+      const { id, startedAtMs, durationMs } = lastCheckpoint
+      // In whole seconds: a number that changes five times a second cannot be read.
+      const ageMs = Math.floor((nowMs - startedAtMs - durationMs) / 1000) * 1000
+      const age = ageMs <= 0 ? 'just now' : `${formatDuration(ageMs)} ago`
+      parts.push(`${formatSnapshotId('checkpoint', id)} ${age} (took ${formatElapsed(durationMs)})`)
+    }
+    return parts.join('  ')
+  }
+}

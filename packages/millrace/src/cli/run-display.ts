@@ -1,0 +1,139 @@
+/** Shows a run while it goes on: messages and a progress line on standard error, or with --json events on standard output. */
+import type { JobEvent, JobOutcome } from '../host/events.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
+import { paint, warningText, type OutputOptions } from './output.ts'
+import { ProgressMeter } from './progress.ts'
+import { checkpointJson, endedJson, progressJson, restartingJson, startedJson } from './run-json.ts'
+import { checkpointLine, endedLine, recordsOf, restartingLine, startedLines, type RunSummary } from './run-report.ts'
+import { StatusLine } from './status-line.ts'
+
+const REDRAW_EVERY_MS = 200
+const JSON_PROGRESS_EVERY_MS = 1000
+
+export interface RunDisplayOptions extends OutputOptions {
+  readonly job: string
+  /** The snapshot was named with --from. */
+  readonly isFrom: boolean
+}
+
+export class RunDisplay {
+  private readonly options: RunDisplayOptions
+  private readonly startedAtMs = Date.now()
+  private readonly meter = new ProgressMeter(0)
+  private readonly line = new StatusLine()
+  private redrawing: NodeJS.Timeout | undefined
+  private starts = 0
+  private recordsAtStart = 0
+  private checkpoints = 0
+  private snapshot: string | undefined
+  private jsonProgressDueMs = 0
+
+  constructor(options: RunDisplayOptions) {
+    this.options = options
+  }
+
+  receive(event: JobEvent): void {
+    const nowMs = Date.now()
+    switch (event.type) {
+      case 'started':
+        return this.started(event, nowMs)
+      case 'checkpoint':
+        return this.checkpoint(event)
+      case 'progress':
+        return this.progress(event, nowMs)
+      case 'restarting':
+        return this.tell(
+          () => restartingJson(event),
+          () => warningText(restartingLine(event)),
+        )
+      case 'log':
+        return this.tell(
+          () => event,
+          () => (event.level === 'warn' ? warningText(event.message) : event.message),
+        )
+      case 'already-finished':
+      case 'ended':
+        // Told by `ended`, once the run has come to its end.
+        return
+    }
+  }
+
+  stopping(): void {
+    this.tell(
+      () => ({ type: 'stopping' }),
+      () => 'stopping: final checkpoint…',
+    )
+  }
+
+  ended(outcome: JobOutcome): void {
+    this.close()
+    const text = endedLine(outcome, this.summary())
+    this.tell(
+      () => endedJson(outcome, this.summary()),
+      () => (outcome === 'finished' ? paint('green', text) : text),
+    )
+  }
+
+  /** The terminal is as it was before. */
+  close(): void {
+    clearInterval(this.redrawing)
+    this.line.clear()
+  }
+
+  private started(event: Extract<JobEvent, { type: 'started' }>, nowMs: number): void {
+    const records = recordsOf(event.manifest)
+    const how = this.starts > 0 ? 'restarted' : this.options.isFrom ? 'started' : 'resumed'
+    if (this.starts++ === 0) this.recordsAtStart = records
+    if (event.decision.kind === 'restore') {
+      this.snapshot = formatSnapshotId(event.decision.snapshot.kind, event.decision.snapshot.id)
+    }
+    this.meter.restart(records)
+    this.tell(
+      () => startedJson(this.options.job, event, nowMs),
+      () => startedLines(event, how, nowMs).join('\n'),
+    )
+    if (this.options.json || this.redrawing !== undefined) return
+    this.line.makeWayFor(process.stdout)
+    this.redrawing = setInterval(() => this.line.show(this.meter.text(Date.now())), REDRAW_EVERY_MS)
+    this.redrawing.unref()
+  }
+
+  private checkpoint(event: Extract<JobEvent, { type: 'checkpoint' }>): void {
+    const { outcome } = event
+    const isComplete = outcome.outcome === 'complete'
+    if (isComplete) {
+      this.checkpoints++
+      this.meter.lastCheckpoint = outcome
+      this.snapshot = formatSnapshotId('checkpoint', outcome.id)
+    }
+    if (isComplete && !this.options.json && !this.options.verbose) return
+    this.tell(
+      () => checkpointJson(event),
+      () => (isComplete ? checkpointLine(outcome) : warningText(checkpointLine(outcome))),
+    )
+  }
+
+  private progress(event: Extract<JobEvent, { type: 'progress' }>, nowMs: number): void {
+    this.meter.report(event.progress, nowMs)
+    if (!this.options.json || nowMs < this.jsonProgressDueMs) return
+    this.jsonProgressDueMs = nowMs + JSON_PROGRESS_EVERY_MS
+    process.stdout.write(`${JSON.stringify(progressJson(event, this.meter))}\n`)
+  }
+
+  private summary(): RunSummary {
+    const { records } = this.meter
+    return {
+      job: this.options.job,
+      records,
+      newRecords: records - this.recordsAtStart,
+      elapsedMs: Date.now() - this.startedAtMs,
+      checkpoints: this.checkpoints,
+      snapshot: this.snapshot,
+    }
+  }
+
+  private tell(json: () => object, text: () => string): void {
+    if (this.options.json) process.stdout.write(`${JSON.stringify(json())}\n`)
+    else this.line.print(text())
+  }
+}

@@ -1,0 +1,152 @@
+/** `millrace run JOB.ts`: runs a job in the foreground until it has finished, is stopped by a signal, or fails. */
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { MillraceError } from '../base/errors.ts'
+import { closest } from '../host/closest.ts'
+import { installFailpoints } from '../host/crash.ts'
+import { importJob } from '../host/job-module.ts'
+import { resolveOptions, type OptionSources } from '../host/options.ts'
+import { start, type JobHandle } from '../host/run.ts'
+import { MANIFESTS } from '../snapshot/object-names.ts'
+import { formatSnapshotId, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
+import { loadConfig } from './config.ts'
+import { FAILED } from './exit-codes.ts'
+import { whenReaderGone, type OutputOptions } from './output.ts'
+import { RunDisplay } from './run-display.ts'
+import { onStopSignals } from './signals.ts'
+import { DEFAULT_STORAGE, isFile } from './storage.ts'
+
+export interface RunFlags extends OutputOptions {
+  readonly parallelism?: string
+  readonly storage?: string
+  readonly stateBackend?: string
+  readonly checkpointInterval?: string
+  readonly set?: readonly string[]
+  readonly fresh?: boolean
+  readonly from?: string
+  readonly as?: string
+  readonly allowDroppedState?: boolean
+}
+
+/** Resolves, with exit status 0 set, when the job has ended as it should. @throws whatever keeps it from starting, or makes it fail */
+export async function run(file: string, flags: RunFlags): Promise<void> {
+  installFailpoints()
+  const module = jobFile(file)
+  const job = await importJob(module)
+  const sources = await sourcesOf(flags, job.options)
+  const name = flags.as ?? job.name
+  const storage = resolve(resolveOptions(sources).storage ?? DEFAULT_STORAGE)
+  const display = new RunDisplay({
+    json: flags.json,
+    verbose: flags.verbose,
+    job: name,
+    isFrom: flags.from !== undefined,
+  })
+  const stopper = new Stopper(display)
+  try {
+    const handle = await start({
+      job,
+      sources,
+      storage,
+      as: flags.as,
+      fresh: flags.fresh,
+      from: flags.from === undefined ? undefined : ownSnapshot(flags.from, join(storage, name)),
+      allowDroppedState: flags.allowDroppedState,
+      module,
+      onEvent: (event) => display.receive(event),
+    })
+    stopper.take(handle)
+    display.ended(await handle.finished)
+    process.exitCode = 0
+  } finally {
+    display.close()
+  }
+}
+
+/** The URL of the job file. @throws JOB_MODULE_INVALID */
+function jobFile(file: string): string {
+  const path = resolve(file)
+  if (isFile(path)) return pathToFileURL(path).href
+  const found = existsSync(path) ? `${path} is a directory, not a job file` : `there is no job file ${path}`
+  const meant = closestFile(path)
+  throw new MillraceError('JOB_MODULE_INVALID', `${found}${meant === undefined ? '' : `; did you mean ${meant}?`}`, {
+    hint: 'Name the job file, such as millrace run word-count.ts.',
+  })
+}
+
+function closestFile(path: string): string | undefined {
+  const folder = dirname(path)
+  if (!existsSync(folder)) return undefined
+  const names = readdirSync(folder).filter((name) => ['.ts', '.mts', '.js', '.mjs'].includes(extname(name)))
+  const meant = closest(basename(path), names)
+  return meant === undefined ? undefined : join(folder, meant)
+}
+
+async function sourcesOf(flags: RunFlags, job: OptionSources['job']): Promise<OptionSources> {
+  const { parallelism, stateBackend, storage, checkpointInterval, set } = flags
+  // Of the crash tests, not of the job.
+  const { MILLRACE_FAILPOINT: _, ...env } = process.env
+  return {
+    cli: { parallelism, stateBackend, storage, 'checkpointing.interval': checkpointInterval },
+    set,
+    env,
+    config: await loadConfig(),
+    job,
+  }
+}
+
+/** A job starts from its own snapshots: a path must lead into its own folder. @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_WRONG_JOB */
+function ownSnapshot(from: string, jobFolder: string): string {
+  const ref = parseSnapshotRef(from)
+  if (ref.kind !== 'path') return from
+  const path = resolve(ref.path)
+  if (!isFile(path)) throw new MillraceError('SNAPSHOT_NOT_FOUND', `there is no file ${path}`)
+  const own = join(jobFolder, MANIFESTS)
+  if (existsSync(own) && realpathSync(dirname(path)) === realpathSync(own)) {
+    return formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
+  }
+  throw new MillraceError(
+    'SNAPSHOT_WRONG_JOB',
+    `${path} is not a snapshot of this job in this storage; its snapshots are in ${own}`,
+  )
+}
+
+/** Stops the job at the first signal, also when it comes before the job has started. */
+class Stopper {
+  private readonly display: RunDisplay
+  private handle: JobHandle | undefined
+  private isAsked = false
+
+  constructor(display: RunDisplay) {
+    this.display = display
+    onStopSignals(
+      () => this.ask(),
+      () => display.close(),
+    )
+    // A job whose own output goes there cannot make its final checkpoint any more: it is left as it is.
+    whenReaderGone(() => {
+      this.ask()
+      setTimeout(() => process.exit(FAILED), READER_GONE_TIMEOUT_MS).unref()
+    })
+  }
+
+  take(handle: JobHandle): void {
+    this.handle = handle
+    if (this.isAsked) this.stop()
+  }
+
+  private ask(): void {
+    if (this.isAsked) return
+    this.isAsked = true
+    this.display.stopping()
+    if (this.handle !== undefined) this.stop()
+  }
+
+  private stop(): void {
+    // A failure of the final checkpoint is the job's failure, and reported as that.
+    this.handle!.stop().catch(() => undefined)
+  }
+}
+
+const READER_GONE_TIMEOUT_MS = 5000

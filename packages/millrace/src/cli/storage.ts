@@ -1,0 +1,113 @@
+/** Finding what a command is about: the storage, a job in it, a snapshot of a job. Reads only. */
+import { statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { MillraceError } from '../base/errors.ts'
+import { isJsonObject } from '../base/json.ts'
+import { closest } from '../host/closest.ts'
+import { MANIFESTS, type SnapshotId } from '../snapshot/object-names.ts'
+import { parseSnapshotRef, type SnapshotRef } from '../snapshot/snapshot-id.ts'
+import type { SnapshotStore, Storage } from '../store/contract.ts'
+import { localStorage } from '../store/local/index.ts'
+import { loadConfig } from './config.ts'
+
+export const DEFAULT_STORAGE = '.millrace'
+
+export interface StorageFlags {
+  readonly storage?: string
+}
+
+/** --storage, else MILLRACE_STORAGE, else millrace.config.ts, else the default. Other options are not looked at. */
+export async function openStorage({ storage }: StorageFlags): Promise<Storage> {
+  return localStorage(
+    storage ?? (process.env['MILLRACE_STORAGE'] || undefined) ?? (await configuredStorage()) ?? DEFAULT_STORAGE,
+  )
+}
+
+async function configuredStorage(): Promise<string | undefined> {
+  const config = await loadConfig()
+  const storage = isJsonObject(config) ? config['storage'] : undefined
+  return typeof storage === 'string' && storage !== '' ? storage : undefined
+}
+
+/** The job of that name, or the one that a job file defines. @throws JOB_NOT_FOUND, JOB_MODULE_INVALID, STORAGE_INVALID */
+export async function findJob(storage: Storage, text: string): Promise<string> {
+  const jobs = await storage.jobs()
+  if (jobs.includes(text)) return text
+  const name = isFile(text) ? await nameOfJobFile(text) : text
+  if (jobs.includes(name)) return name
+  throw new MillraceError(
+    'JOB_NOT_FOUND',
+    `the storage ${storage.location} has no job '${name}'; ${listed(name, jobs)}`,
+    {
+      context: { storage: storage.location, job: name, jobs },
+    },
+  )
+}
+
+function listed(name: string, jobs: readonly string[]): string {
+  const meant = closest(name, jobs)
+  const have = jobs.length === 0 ? 'it has none' : `it has ${jobs.join(', ')}`
+  return meant === undefined ? have : `${have}; did you mean '${meant}'?`
+}
+
+async function nameOfJobFile(file: string): Promise<string> {
+  const { importJob } = await import('../host/job-module.ts')
+  return (await importJob(pathToFileURL(resolve(file)).href)).name
+}
+
+export function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}
+
+/** Where a snapshot is, if it exists: by its number, or the newest. */
+export interface SnapshotPlace {
+  readonly storage: Storage
+  readonly store: SnapshotStore
+  readonly job: string
+  readonly ref: Exclude<SnapshotRef, { kind: 'path' }>
+}
+
+/** The job's folder that SNAPSHOT means. @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND, STORAGE_INVALID */
+export async function locateSnapshot(flags: StorageFlags, text: string): Promise<SnapshotPlace> {
+  const ref = parseSnapshotRef(text)
+  if (ref.kind === 'path') return placeOfPath(ref.path, ref.snapshot)
+  const storage = await openStorage(flags)
+  const job = ref.job === undefined ? await onlyJob(storage, text) : await findJob(storage, ref.job)
+  return { storage, store: storage.job(job), job, ref }
+}
+
+async function onlyJob(storage: Storage, text: string): Promise<string> {
+  const jobs = await storage.jobs()
+  if (jobs.length === 1) return jobs[0]
+  if (jobs.length === 0)
+    throw new MillraceError(
+      'SNAPSHOT_NOT_FOUND',
+      `the storage ${storage.location} has no jobs, so no snapshot '${text}'`,
+    )
+  throw new MillraceError(
+    'SNAPSHOT_NOT_FOUND',
+    `'${text}' does not say of which job; the storage ${storage.location} has ${jobs.join(', ')}`,
+    {
+      context: { jobs },
+      hint: `Say ${jobs[0]}/${text}, for example.`,
+    },
+  )
+}
+
+/** `…/JOB/manifests/chk-….json`: wherever it lies, the folder is a job's. */
+function placeOfPath(path: string, snapshot: SnapshotId): SnapshotPlace {
+  const file = resolve(path)
+  if (!isFile(file)) throw new MillraceError('SNAPSHOT_NOT_FOUND', `there is no file ${file}`)
+  const folder = dirname(file)
+  if (basename(folder) !== MANIFESTS) {
+    throw new MillraceError(
+      'SNAPSHOT_NOT_FOUND',
+      `${file} is not in a job's folder; a manifest is found as JOB/${MANIFESTS}/NAME in a storage`,
+    )
+  }
+  const jobFolder = dirname(folder)
+  const job = basename(jobFolder)
+  const storage = localStorage(dirname(jobFolder))
+  return { storage, store: storage.job(job), job, ref: { kind: 'id', job, snapshot } }
+}

@@ -1,0 +1,58 @@
+/** In a slot's thread: imports the job, builds the graph again, and runs the slot until it is told to close. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { MillraceError } from '../base/errors.ts'
+import { buildGraph } from '../api/index.ts'
+import { planJob } from '../graph/index.ts'
+import { carry } from '../runtime/carried-error.ts'
+import { Slot, type SlotPlan } from '../runtime/slot.ts'
+import type { FromSlot } from '../checkpoint/mail.ts'
+import { localStorage } from '../store/local/index.ts'
+import { installFailpoints } from './crash.ts'
+import { importJob } from './job-module.ts'
+import { NodePlatform } from './node-platform.ts'
+import { SlotDriver } from './slot-driver.ts'
+import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
+
+const data = workerData as SlotThreadData
+const port = parentPort!
+installFailpoints()
+
+const post = (message: FromThread): void => port.postMessage(message)
+const mail = (message: FromSlot): void => post({ type: 'mail', mail: message })
+
+let slot: Slot | undefined
+let platform: NodePlatform | undefined
+let driver: SlotDriver | undefined
+
+async function restore(plan: SlotPlan): Promise<void> {
+  const job = await importJob(data.module)
+  const graph = planJob(buildGraph({ ...job, name: data.job }, data.params))
+  if (graph.fingerprint !== data.fingerprint) {
+    throw new MillraceError(
+      'GRAPH_NOT_DETERMINISTIC',
+      `job '${data.job}' described another graph in the slot's thread than in the coordinator; its build function must depend on flow.params alone`,
+    )
+  }
+  platform = new NodePlatform(localStorage(data.storage).job(data.job))
+  slot = new Slot(graph, plan, platform, mail)
+  await slot.restore()
+}
+
+async function start(): Promise<void> {
+  await slot!.start()
+  driver = new SlotDriver(slot!, platform!, mail)
+  driver.start()
+}
+
+async function close(): Promise<void> {
+  await (driver?.close() ?? slot?.close())
+}
+
+port.on('message', (message: ToThread) => {
+  if (message.type === 'mail') return slot!.receive(message.mail)
+  const done = message.type === 'restore' ? restore(message.plan) : message.type === 'start' ? start() : close()
+  done.then(
+    () => post({ type: 'done', of: message.type }),
+    error => post({ type: 'error', of: message.type, error: carry(error) }),
+  )
+})

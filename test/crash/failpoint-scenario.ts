@@ -1,0 +1,39 @@
+/** What leads a job to each failpoint, and what is checked after it has died there. */
+import assert from 'node:assert/strict'
+import type { Failpoint } from '../../packages/millrace/src/base/failpoint.ts'
+import { runOnce, type Doom } from '../../packages/millrace/src/testing/crash-runner.ts'
+import type { ChildOptions } from './child.ts'
+import { assertFinished, commandOf, crash, makeFixture, type CrashJob } from './fixture.ts'
+
+export type FailpointDoom = Extract<Doom, { readonly at: Failpoint }>
+
+/** Failpoints that only a start passes which has a past to restore, or one to move aside. */
+const AFTER_A_CRASH: readonly Failpoint[] = ['restore.after-load']
+const IN_A_FRESH_START: readonly Failpoint[] = ['sink.before-supersede', 'sink.after-supersede']
+/** Somewhere in the middle of a run, with output committed and a snapshot to go on from. */
+const EARLIER_DEATH: Doom = { at: 'checkpoint.after-commit', pass: 3 }
+
+/** The job dies at each of these in turn, each time in a new start; then it is started once more and must finish. */
+export async function dieAt(job: CrashJob, dooms: readonly FailpointDoom[]): Promise<void> {
+  const dir = makeFixture(job)
+  const fresh = dooms.some(({ at }) => IN_A_FRESH_START.includes(at))
+  const needsPast = fresh || AFTER_A_CRASH.includes(dooms[0]!.at)
+  if (needsPast) await assertDies(job, dir, EARLIER_DEATH, {})
+  for (const doom of dooms) {
+    await assertDies(job, dir, doom, IN_A_FRESH_START.includes(doom.at) ? { fresh: true } : {})
+  }
+  await crash(job, dir, [], { everyMs: 0 })
+  await assertFinished(job, dir, fresh ? { superseded: true, retained: 4 } : {})
+}
+
+/** @throws when the job passes no such failpoint, so that it runs to its end */
+export async function assertDies(
+  job: CrashJob,
+  dir: string,
+  doom: Doom,
+  options: Omit<ChildOptions, 'dir'>,
+): Promise<void> {
+  const attempt = await runOnce(commandOf(job, dir, options), doom)
+  const story = [...attempt.lines.slice(-10), attempt.stderr].join('\n')
+  assert.ok(attempt.died, `${job.name} never passed ${JSON.stringify(doom)}:\n${story}`)
+}

@@ -1,0 +1,15 @@
+/**
+ * Dies once at every failpoint there is, starts again, and must end up with the output of an undisturbed run and nothing left over.
+ * A failpoint that no job passes fails its test. Later passes, two deaths and other jobs: test/long/failpoints.test.ts.
+ */
+import { describe, test } from 'node:test'
+import { FAILPOINTS } from '../../packages/millrace/src/base/failpoint.ts'
+import { CRASH_JOBS } from './fixture.ts'
+import { dieAt } from './failpoint-scenario.ts'
+
+describe('a job that dies at a failpoint goes on as if nothing had happened:', { concurrency: 2 }, () => {
+  for (const [index, at] of FAILPOINTS.entries()) {
+    const job = CRASH_JOBS[index % CRASH_JOBS.length]!
+    test(`${at}, ${job.name}`, () => dieAt(job, [{ at }]))
+  }
+})

@@ -1,16 +1,15 @@
 /**
  * The process that dies: runs one job file in a thread, as `millrace run` does, and prints what happens, a line each.
  *
- *   node child.ts JOB.ts '{ "dir": …, … }'
+ *   node child.ts JOB.ts '{ "fresh": true, … }'     in a directory that has `input`; makes `out` and `store` there
  */
 import { pathToFileURL } from 'node:url'
-import { run, type Json, type RunOptions } from 'millrace'
+import { run, type JobEvent, type Json } from 'millrace'
 import { installFailpoints } from '../../packages/millrace/src/host/crash.ts'
 import { importJob } from '../../packages/millrace/src/host/job-module.ts'
 
 export interface ChildOptions {
-  /** Holds `input`, `out` and `store`. */
-  readonly dir: string
+  /** Between two blocks of records; 0: as fast as it goes. */
   readonly everyMs?: number
   readonly intervalMs?: number
   readonly fresh?: boolean
@@ -23,47 +22,56 @@ export interface ChildOptions {
 
 const [file, text] = process.argv.slice(2)
 const {
-  dir,
   everyMs = 0,
   intervalMs = 25,
-  fresh,
-  maxParallelism,
   checkpointing,
   stopAfter,
   cancelAfter,
-} = JSON.parse(text!) as ChildOptions
+  ...options
+}: ChildOptions = JSON.parse(text!)
 const module = pathToFileURL(file!).href
 installFailpoints()
 const job = await importJob(module)
 say('starting')
 
-let checkpoints = 0
-const options: RunOptions = {
-  storage: `${dir}/store`,
+let completed = 0
+const handle = await run(job, {
+  ...options,
+  storage: 'store',
   module,
-  params: { dir, everyMs },
+  params: { everyMs },
   checkpointing: { interval: intervalMs, ...checkpointing },
-  ...(fresh !== undefined && { fresh }),
-  ...(maxParallelism !== undefined && { maxParallelism }),
   onEvent(event) {
-    if (event.type === 'started')
-      say(
-        `started ${event.decision.kind} ${event.manifest?.id ?? 0} ${event.decision.kind === 'fresh' ? event.decision.reason : ''}`,
-      )
-    else if (event.type === 'checkpoint') {
-      say(
-        `checkpoint ${event.outcome.id} ${event.outcome.outcome} ${event.outcome.trigger} ${event.outcome.error ?? ''}`,
-      )
-      if (event.outcome.outcome === 'complete') checkpoints++
-    } else if (event.type === 'log') say(`${event.level} ${event.message}`)
-    else if (event.type === 'restarting') say(`restarting ${event.error.code} ${event.error.message}`)
-    else if (event.type !== 'progress') say(event.type)
-    if (checkpoints === stopAfter) setImmediate(() => void handle.stop())
-    if (checkpoints === cancelAfter) setImmediate(() => void handle.cancel())
+    const line = lineOf(event)
+    if (line !== undefined) say(line)
+    if (event.type !== 'checkpoint' || event.outcome.outcome !== 'complete') return
+    completed++
+    if (completed === stopAfter) void handle.stop()
+    if (completed === cancelAfter) void handle.cancel()
   },
-}
-const handle = await run(job, options)
+})
 say(`outcome ${await handle.finished}`)
+
+function lineOf(event: JobEvent): string | undefined {
+  switch (event.type) {
+    case 'started': {
+      const { decision, manifest } = event
+      return `started ${decision.kind} ${manifest === undefined ? (decision as { reason: string }).reason : manifest.id}`
+    }
+    case 'checkpoint': {
+      const { id, outcome, trigger, error } = event.outcome
+      return `checkpoint ${id} ${outcome} ${trigger}${error === undefined ? '' : ` ${error}`}`
+    }
+    case 'log':
+      return `${event.level} ${event.message}`
+    case 'restarting':
+      return `restarting ${event.error.code} ${event.error.message}`
+    case 'progress':
+      return undefined
+    default:
+      return event.type
+  }
+}
 
 /** Written at once: a line that is in a buffer when the process dies is lost. */
 function say(line: string): void {

@@ -26,13 +26,16 @@ export async function dieAt(job: CrashJob, dooms: readonly FailpointDoom[]): Pro
   await assertFinished(job, dir, fresh ? { superseded: true, retained: 4 } : {})
 }
 
+/** The job is stopped at its third checkpoint, dies at the failpoint while it takes its last, and is started once more. */
+export async function dieWhileStopping(job: CrashJob, at: Failpoint): Promise<void> {
+  const dir = makeFixture(job)
+  await assertDies(job, dir, { at, pass: at.startsWith('end.') ? 1 : 4 }, { stopAfter: 3 })
+  await crash(job, dir, [], { everyMs: 0 })
+  await assertFinished(job, dir)
+}
+
 /** @throws when the job passes no such failpoint, so that it runs to its end */
-export async function assertDies(
-  job: CrashJob,
-  dir: string,
-  doom: Doom,
-  options: Omit<ChildOptions, 'dir'>,
-): Promise<void> {
+export async function assertDies(job: CrashJob, dir: string, doom: Doom, options: ChildOptions): Promise<void> {
   const attempt = await runOnce(commandOf(job, dir, options), doom)
   const story = [...attempt.lines.slice(-10), attempt.stderr].join('\n')
   assert.ok(attempt.died, `${job.name} never passed ${JSON.stringify(doom)}:\n${story}`)

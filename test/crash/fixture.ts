@@ -140,8 +140,8 @@ export function jobFile(job: CrashJob): string {
 }
 
 /** The command that runs the job in a directory. */
-export function commandOf(job: CrashJob, dir: string, options: Omit<ChildOptions, 'dir'> = {}): CrashCommand {
-  const all: ChildOptions = { dir, everyMs: 2, ...options }
+export function commandOf(job: CrashJob, dir: string, options: ChildOptions = {}): CrashCommand {
+  const all: ChildOptions = { everyMs: 2, ...options }
   return {
     script: join(import.meta.dirname, 'child.ts'),
     args: [jobFile(job), JSON.stringify(all)],
@@ -155,7 +155,7 @@ export function crash(
   job: CrashJob,
   dir: string,
   dooms: readonly Doom[],
-  options: Omit<ChildOptions, 'dir'> = {},
+  options: ChildOptions = {},
   limits: CrashLimits = {},
 ): Promise<CrashReport> {
   return runUntilFinished(commandOf(job, dir, options), dooms, limits)

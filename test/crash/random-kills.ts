@@ -71,7 +71,7 @@ function assertEnd(attempt: CrashAttempt): void {
   assert.deepEqual(warnings, [], 'nothing is damaged, so nothing is warned of')
 }
 
-function randomOptions(random: () => number, finished: boolean): Omit<ChildOptions, 'dir'> {
+function randomOptions(random: () => number, finished: boolean): ChildOptions {
   return {
     everyMs: random() < 0.25 ? 0 : 2,
     intervalMs: [5, 25, 25, 60][Math.floor(random() * 4)]!,
@@ -80,7 +80,7 @@ function randomOptions(random: () => number, finished: boolean): Omit<ChildOptio
   }
 }
 
-function randomDoom(random: () => number, { everyMs }: Omit<ChildOptions, 'dir'>): Doom {
+function randomDoom(random: () => number, { everyMs }: ChildOptions): Doom {
   const within = (ms: number) => Math.floor(random() * ms)
   const kind = random()
   // Taking the lock, reading what there is, loading state.

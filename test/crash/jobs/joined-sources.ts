@@ -5,8 +5,8 @@ import { slowed } from '../pace.ts'
 export default defineJob(
   'joined-sources',
   (flow) => {
-    const { dir, everyMs } = flow.params
-    const lines = flow.source('lines', slowed(files.lines(`${dir}/input/text-1.txt`), { records: 24, everyMs }))
+    const { everyMs } = flow.params
+    const lines = flow.source('lines', slowed(files.lines('input/text-1.txt'), { records: 24, everyMs }))
     const ticks = flow.source(
       'ticks',
       slowed(generator({ count: 5000, splits: 3, next: (i) => `tick ${i % 97}` }), { records: 24, everyMs }),
@@ -25,7 +25,7 @@ export default defineJob(
       .keyBy((record) => record.text.length)
       .aggregate('by-length', count())
       .map(({ key, value }) => `${key} ${value}`)
-      .sink('out', files.writeLines(`${dir}/out/lengths`))
+      .sink('out', files.writeLines('out/lengths'))
   },
-  { params: { dir: '.', everyMs: 0 } },
+  { params: { everyMs: 0 } },
 )

@@ -11,7 +11,7 @@ const visits = generator({
 export default defineJob(
   'short-lives',
   (flow) => {
-    const { dir, everyMs } = flow.params
+    const { everyMs } = flow.params
     flow
       .source('visits', slowed(visits, { records: 48, everyMs }))
       .keyBy((visit) => visit.id)
@@ -34,7 +34,7 @@ export default defineJob(
           name.clear()
         },
       })
-      .sink('out', files.writeJson(`${dir}/out/lives`))
+      .sink('out', files.writeJson('out/lives'))
   },
-  { params: { dir: '.', everyMs: 0 }, checkpointing: { compression: 'none', onFinish: 'retain', retain: 2 } },
+  { params: { everyMs: 0 }, checkpointing: { compression: 'none', onFinish: 'retain', retain: 2 } },
 )

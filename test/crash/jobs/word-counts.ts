@@ -5,13 +5,13 @@ import { slowed } from '../pace.ts'
 export default defineJob(
   'word-counts',
   (flow) => {
-    const { dir, everyMs } = flow.params
+    const { everyMs } = flow.params
     flow
-      .source('lines', slowed(files.lines(`${dir}/input/text-*.txt`), { records: 6, everyMs }))
+      .source('lines', slowed(files.lines('input/text-*.txt'), { records: 6, everyMs }))
       .flatMap((line) => line.match(/\p{L}+/gu) ?? [])
       .keyBy((word) => word)
       .aggregate('counts', count())
-      .sink('out', files.writeJson(`${dir}/out/counts`))
+      .sink('out', files.writeJson('out/counts'))
   },
-  { params: { dir: '.', everyMs: 0 } },
+  { params: { everyMs: 0 } },
 )

@@ -24,11 +24,12 @@ interface RowAggregator<T, R> {
   result(row: Row, offset: number): R
 }
 
-function fixedAggregator<T, R>(fixed: RowAggregator<T, R>): FixedAggregator<T, R> {
+function fixedAggregator<T, R>(shape: string, fixed: RowAggregator<T, R>): FixedAggregator<T, R> {
   const { width } = fixed
   const open = (value: number | number[]): number[] => (typeof value === 'number' ? [value] : value)
   const close = (row: number[]): number | number[] => (width === 1 ? row[0]! : row)
   return {
+    shape,
     fixed,
     create() {
       const row = Array.from({ length: width }, () => 0)
@@ -51,7 +52,7 @@ function fixedAggregator<T, R>(fixed: RowAggregator<T, R>): FixedAggregator<T, R
 
 /** Counts records. */
 export function count(): FixedAggregator<unknown, number> {
-  return fixedAggregator({
+  return fixedAggregator('count', {
     width: 1,
     init(row, offset) {
       row[offset] = 0
@@ -70,7 +71,7 @@ export function count(): FixedAggregator<unknown, number> {
 export function sum(): FixedAggregator<Measure, number>
 export function sum<T>(select: (record: T) => Measure): FixedAggregator<T, number>
 export function sum(select: (record: any) => Measure = itself): FixedAggregator<any, number> {
-  return fixedAggregator({
+  return fixedAggregator('sum', {
     width: 1,
     init(row, offset) {
       row[offset] = 0
@@ -110,7 +111,7 @@ function extreme<T>(
     const best = row[offset]!
     if (best !== best || beats(x, best)) row[offset] = x
   }
-  return fixedAggregator({
+  return fixedAggregator(name, {
     width: 1,
     init(row, offset) {
       row[offset] = NaN
@@ -132,7 +133,7 @@ function extreme<T>(
 export function avg(): FixedAggregator<Measure, number | undefined>
 export function avg<T>(select: (record: T) => Measure): FixedAggregator<T, number | undefined>
 export function avg(select: (record: any) => Measure = itself): FixedAggregator<any, number | undefined> {
-  return fixedAggregator({
+  return fixedAggregator('avg', {
     width: 2, // sum, count
     init(row, offset) {
       row[offset] = 0
@@ -173,7 +174,8 @@ export function compose(parts: {
   const named: [string, Aggregator<any, any, unknown>][] = names.map((name) => [name, parts[name]!])
   for (const [name, part] of named) assertAggregator(part, `'${name}' of compose()`)
   const fixed = named.flatMap(([name, part]) => (isFixedAggregator(part) ? [[name, part.fixed] as const] : []))
-  const composed = fixed.length === named.length ? composeFixed(fixed) : composePlain(named)
+  const shape = `compose ${named.map(([name, part]) => `${name}:${part.shape ?? '?'}`).join(' ')}`
+  const composed = fixed.length === named.length ? composeFixed(shape, fixed) : composePlain(shape, named)
   return composed as Aggregator<any, any, { readonly [name: string]: unknown }>
 }
 
@@ -188,7 +190,7 @@ type RecordOf<P extends { readonly [name: string]: Aggregator<any, any, any> }> 
 
 type FixedPart = readonly [name: string, fixed: FixedAggregator<any, unknown>['fixed']]
 
-function composeFixed(parts: readonly FixedPart[]): FixedAggregator<any, object> {
+function composeFixed(shape: string, parts: readonly FixedPart[]): FixedAggregator<any, object> {
   let width = 0
   const placed = parts.map(([name, part]) => {
     const at = width
@@ -196,7 +198,7 @@ function composeFixed(parts: readonly FixedPart[]): FixedAggregator<any, object>
     // Built-in parts take any row; the contract asks for a Float64Array, since that is what a typed table has.
     return { name, at, part: part as RowAggregator<any, unknown> }
   })
-  return fixedAggregator({
+  return fixedAggregator(shape, {
     width,
     init(row, offset) {
       for (const { part, at } of placed) part.init(row, offset + at)
@@ -213,12 +215,13 @@ function composeFixed(parts: readonly FixedPart[]): FixedAggregator<any, object>
 }
 
 /** The accumulator is an object of the parts' accumulators by name; a part that a restored one lacks starts empty. */
-function composePlain(parts: readonly [string, Aggregator<any, any, unknown>][]): Aggregator<any, any, object> {
+function composePlain(shape: string, parts: readonly [string, Aggregator<any, any, unknown>][]): Aggregator<any, any, object> {
   const each = (next: (part: Aggregator<any, any, unknown>, name: string) => unknown): { [name: string]: unknown } =>
     Object.fromEntries(parts.map(([name, part]) => [name, next(part, name)]))
   const of = (accumulator: any, name: string, part: Aggregator<any, any, unknown>): unknown =>
     Object.hasOwn(accumulator, name) ? accumulator[name] : part.create()
   const plain: Aggregator<any, any, object> = {
+    shape,
     create: () => each((part) => part.create()),
     add: (accumulator, record) => each((part, name) => part.add(of(accumulator, name, part), record)),
     result: (accumulator) => each((part, name) => part.result(of(accumulator, name, part))),

@@ -36,6 +36,7 @@ export function topK<T>(
     if (top.length > k) top.pop()
   }
   return {
+    shape: 'topK',
     create: () => [],
     add(top, record) {
       insert(top, record)
@@ -60,6 +61,7 @@ export function distinct<T>(
   by: (record: T) => Distinguishable = (record) => record as Distinguishable,
 ): Aggregator<T, Set<Distinguishable>, number> {
   return {
+    shape: 'distinct',
     create: () => new Set(),
     add: (seen, record) => seen.add(distinguishable(by(record))),
     merge: (a, b) => new Set([...a, ...b]),
@@ -80,6 +82,7 @@ function distinguishable(value: Distinguishable): Distinguishable {
 /** All records, in the order of their arrival. Every result is a copy: on an unwindowed stream that is a copy for each record. */
 export function collect<T>(): Aggregator<T, T[], T[]> {
   return {
+    shape: 'collect',
     create: () => [],
     add(records, record) {
       records.push(record)

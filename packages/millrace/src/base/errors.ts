@@ -49,7 +49,7 @@ export const ERRORS = {
   ASYNC_FUNCTION: user(
     'A function that must be synchronous returned a promise.',
     'Functions of map, filter, flatMap, keyBy, process and aggregators run once per record and cannot wait.',
-    'Use mapAsync for calls that wait; or make the function synchronous.',
+    'Make the function synchronous: fetch what it needs before, in the source, or hand the record to a sink. mapAsync, which waits, is not part of this version.',
   ),
   OPTION_INVALID: user(
     'An option has a value that is not allowed.',

@@ -23,7 +23,7 @@ export interface OperatorStates {
 
 export interface StateInfo {
   readonly name: string
-  /** Kind of the declaration; `timers`; or `window-` and the kind of its contents. */
+  /** Kind of the declaration; `timers`; or `window-` and the kind of its contents. Of an aggregation also the accumulator's shape. */
   readonly kind: string
 }
 
@@ -67,7 +67,7 @@ export function statesOf(node: StreamNode): StateInfo[] {
         : [...declared(node.state), { name: EVENT_TIMERS, kind: 'timers' }, { name: PROCESSING_TIMERS, kind: 'timers' }]
     case 'window':
       return [
-        { name: WINDOW_CONTENTS, kind: `window-${node.contents.kind}` },
+        { name: WINDOW_CONTENTS, kind: withShape(`window-${node.contents.kind}`, node.contents.kind === 'aggregate' ? node.contents : {}) },
         { name: EVENT_TIMERS, kind: 'timers' },
       ]
     default:
@@ -75,6 +75,13 @@ export function statesOf(node: StreamNode): StateInfo[] {
   }
 }
 
-function declared(state: { readonly [name: string]: { readonly kind: string } }): StateInfo[] {
-  return Object.entries(state).map(([name, { kind }]) => ({ name, kind }))
+type MaybeAggregating = { readonly aggregator?: { readonly shape?: string } }
+
+function declared(state: { readonly [name: string]: { readonly kind: string } & MaybeAggregating }): StateInfo[] {
+  return Object.entries(state).map(([name, declaration]) => ({ name, kind: withShape(declaration.kind, declaration) }))
+}
+
+/** Accumulators of a sum are not those of a count: the shape is part of the kind, so that a restore does not mix them up. */
+function withShape(kind: string, { aggregator }: MaybeAggregating): string {
+  return aggregator?.shape === undefined ? kind : `${kind} (${aggregator.shape})`
 }

@@ -196,7 +196,7 @@ function slotPlan(
         : {
             manifest,
             renamed: Object.fromEntries([...plan.origins].map(([operator, origin]) => [origin.name, operator])),
-            past: ancestry(runs, manifest.run, manifest.id).links,
+            past: ancestry(runs, manifest.run, manifest.id, manifest.runId).links,
           },
   }
 }

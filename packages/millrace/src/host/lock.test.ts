@@ -13,9 +13,9 @@ import {
   readLockRecord,
 } from '../snapshot/lock-record.ts'
 import type { SnapshotStore } from '../store/contract.ts'
+import { FaultyStore } from '../testing/faulty-store.ts'
 import { localStorage } from '../store/local/index.ts'
 import { memoryStorage } from '../store/memory/index.ts'
-import { FaultyStore } from '../testing/faulty-store.ts'
 import { acquireLock, inspectLock, type JobLock, type LockClock, type LockOptions } from './lock.ts'
 
 const START = 1_700_000_000_000
@@ -123,6 +123,17 @@ test('a released lock is free at once, from anywhere', async () => {
   await first.release()
   assert.equal((await acquire(here(1))).token, 2)
   assert.equal(clock.time, START)
+})
+
+test('a lock that could not be released is free for its own process, and for nobody else while that lives', async (context) => {
+  const { clock } = makeWorld()
+  const store = await localStore(context)
+  const broken = new FaultyStore(store)
+  const lock = await acquireLock(broken, here(1), clock, { job: 'job', isAlive: () => true })
+  broken.failWrites('ENOSPC')
+  await assert.rejects(lock.release())
+  await assert.rejects(acquireLock(store, here(2), clock, { job: 'job', isAlive: () => true }), isLocked)
+  assert.equal((await acquireLock(store, here(1), clock, { job: 'job', isAlive: () => true })).token, 2)
 })
 
 test('invariant 7: a pid of another host, boot or pid namespace is not trusted: its lease is waited for', async () => {

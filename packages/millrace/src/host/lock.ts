@@ -56,7 +56,7 @@ export interface JobLock {
   confirm(): Promise<void>
   /** Publish the address of the control API. @throws FENCED, STORE_FAILED */
   setControl(address: string): Promise<void>
-  /** The job is free at once. Nothing happens when it is fenced or released already. @throws STORE_FAILED */
+  /** The job is free at once; for this process even when that could not be written. Nothing happens when it is fenced or released already. @throws STORE_FAILED */
   release(): Promise<void>
 }
 
@@ -126,8 +126,26 @@ export async function inspectLock(
   }
   const untilMs = record.leaseUntilMs
   if (record.released) return { token, record, state: 'free', untilMs }
-  if (sharePids(record, self)) return { token, record, state: isAlive(record) ? 'live' : 'free', untilMs }
+  if (sharePids(record, self)) {
+    const state = isAlive(record) && !isGivenUp(store, record, self) ? 'live' : 'free'
+    return { token, record, state, untilMs }
+  }
   return { token, record, state: nowMs < untilMs ? 'lease' : 'free', untilMs }
+}
+
+/**
+ * Locks that this process holds, by place and token, with how many: stores in memory may share a name. A lock that was let go while
+ * the storage could not be written still says in its file that it is held; its process knows better.
+ */
+const held = new Map<string, number>()
+
+function heldKey(store: SnapshotStore, token: number): string {
+  return `${token} ${store.location}`
+}
+
+function isGivenUp(store: SnapshotStore, record: LockRecord, self: ProcessIdentity): boolean {
+  const isOwn = record.pid === self.pid && record.processStart === self.processStart
+  return isOwn && !held.has(heldKey(store, record.token))
 }
 
 interface HighestLock {
@@ -188,6 +206,7 @@ class HeldLock implements JobLock {
   readonly #clock: LockClock
   readonly #leaseMs: number
   #record: LockRecord
+  #isLetGo = false
   /** Writes of the file, one after the other: an older content must not land last. */
   #writes: Promise<void> = Promise.resolve()
 
@@ -196,6 +215,11 @@ class HeldLock implements JobLock {
     this.#clock = clock
     this.#record = record
     this.#leaseMs = leaseMs
+    held.set(this.#key, (held.get(this.#key) ?? 0) + 1)
+  }
+
+  get #key(): string {
+    return heldKey(this.#store, this.token)
   }
 
   get token(): number {
@@ -223,7 +247,18 @@ class HeldLock implements JobLock {
       await this.#update((record) => ({ ...record, released: true }))
     } catch (error) {
       if (!(error instanceof MillraceError && error.code === 'FENCED')) throw error
+    } finally {
+      this.#letGo()
     }
+  }
+
+  /** Once. */
+  #letGo(): void {
+    if (this.#isLetGo) return
+    this.#isLetGo = true
+    const count = held.get(this.#key)! - 1
+    if (count === 0) held.delete(this.#key)
+    else held.set(this.#key, count)
   }
 
   /** Write the record with a fresh lease, after earlier writes. A timer that fires after the release changes nothing. */

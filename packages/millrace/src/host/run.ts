@@ -16,7 +16,7 @@ import type { SlotFactory } from './slot-port.ts'
 import { threadedSlots } from './threaded-slot.ts'
 
 export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
-  /** A directory, or a Storage such as `memoryStorage()`. Default: in memory, gone with the process. */
+  /** A directory, or a Storage (`millrace/testing` has `memoryStorage()`). Default: in memory, gone with the process. */
   readonly storage?: string | Storage
   /** Run under this name instead of the job's own. */
   readonly as?: string

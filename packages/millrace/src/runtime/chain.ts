@@ -15,6 +15,8 @@ export type Push = (value: any) => void
 /** What a consumer of a stream shows to its producer. */
 export interface Input {
   readonly push: Push
+  /** These records come next, one by one: a keyed operator has their state on its way when they arrive. */
+  readonly prefetch?: ((records: readonly any[]) => void) | undefined
   /** No record with a timestamp up to this one will follow. Only grows. */
   watermark(time: number): void
   /** Whether this input stops holding back the watermark. */
@@ -78,7 +80,13 @@ export const filterLink = (fn: (value: any) => boolean, next: Push, fail: Fail, 
     }
   }
 
-export const flatMapLink = (fn: (value: any) => Iterable<any>, next: Push, fail: Fail, promise: Push): Push =>
+export const flatMapLink = (
+  fn: (value: any) => Iterable<any>,
+  next: Push,
+  fail: Fail,
+  promise: Push,
+  prefetch: ((records: readonly any[]) => void) | undefined,
+): Push =>
   function flatMap(value) {
     let results: any
     try {
@@ -91,6 +99,7 @@ export const flatMapLink = (fn: (value: any) => Iterable<any>, next: Push, fail:
     } catch (error) {
       throw fail(error, value)
     }
+    if (prefetch !== undefined && results.length > 1) prefetch(results)
     for (let i = 0; i < results.length; i++) next(results[i])
   }
 
@@ -128,6 +137,18 @@ export const windowLink = (keyOf: (value: any) => any, add: (key: any, value: an
       add(keyOf(value), value)
     } catch (error) {
       throw fail(error, value)
+    }
+  }
+
+/** A function of the key that throws does so again when its record's turn comes, and is named then. */
+export const prefetchLink = (keyOf: (value: any) => any, announce: (keys: readonly any[]) => void): ((values: readonly any[]) => void) =>
+  function prefetch(values) {
+    const keys: any[] = []
+    try {
+      for (let i = 0; i < values.length; i++) keys.push(keyOf(values[i]))
+      announce(keys)
+    } catch {
+      // Found again, with the record that causes it.
     }
   }
 

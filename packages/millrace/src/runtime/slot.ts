@@ -289,9 +289,9 @@ export class Slot {
     for (const [index, source] of sources.entries()) {
       operators.push({ name: source.node.name, source: source.snapshot(index === this.sourceTurn) })
     }
-    for (const process of processes) {
-      const lists = Object.entries(process.snapshot()).map(([state, values]) => [state, [values]])
-      operators.push({ name: process.name, operatorState: Object.fromEntries(lists) })
+    for (const operator of processes) {
+      const lists = Object.entries(operator.snapshot()).map(([state, values]) => [state, [values]])
+      operators.push({ name: operator.name, operatorState: Object.fromEntries(lists) })
     }
     const watermarks: { [id: string]: { [split: string]: number | null } } = {}
     for (const eventTime of eventTimes) {

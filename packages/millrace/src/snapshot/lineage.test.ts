@@ -107,7 +107,14 @@ test('a record in the chain that cannot be read ends it, and hides no output bef
   assert.equal(past.includes({ id: 7, run: 2 }), true)
   assert.equal(past.includes({ id: 8, run: 2 }), false)
   assert.equal(past.includesOutput(RUN_ID, 2), true)
-  assert.deepEqual(ancestry([{ run: 1, record: broken, end: undefined }], 1).links, [])
+  const alone: RunFacts[] = [{ run: 1, record: broken, end: undefined }]
+  assert.deepEqual(ancestry(alone, 1).links, [])
+  // A snapshot that is named by the user says the run id itself.
+  const named = ancestry(alone, 1, 4, RUN_ID)
+  assert.deepEqual(
+    [1, 4, 5].map((id) => named.includesOutput(RUN_ID, id)),
+    [true, true, false],
+  )
 })
 
 test('invariant 6: the chain equals what following every snapshot to its maker gives', () => {

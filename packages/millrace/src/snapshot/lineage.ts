@@ -34,9 +34,10 @@ export interface Ancestry {
  * The past of a run. `through`: the newest of its own snapshots that counts; default all (a restart within a run that went back to
  * an older snapshot gives that one). Of a run whose record cannot be read, what it restored from is unknown: the chain ends with it,
  * and takes everything up to there for its own, since to hide output that counts would be worse than to leave some that does not.
+ * `runId`: what a snapshot of the run says, for when the run's own record cannot be read.
  */
-export function ancestry(runs: readonly RunFacts[], run: number, through = Infinity): Ancestry {
-  const links = linksOf(runs, run, through)
+export function ancestry(runs: readonly RunFacts[], run: number, through = Infinity, runId?: string): Ancestry {
+  const links = linksOf(runs, run, through, runId)
   return {
     links,
     includes: ({ id, run: maker }) => links.some((link) => link.run === maker && inRange(link, id)),
@@ -49,15 +50,20 @@ function inRange(link: AncestryLink, id: number): boolean {
   return id >= link.from && id <= link.through
 }
 
-function linksOf(runs: readonly RunFacts[], newest: number, through: number): AncestryLink[] {
+function linksOf(
+  runs: readonly RunFacts[],
+  newest: number,
+  through: number,
+  newestRunId: string | undefined,
+): AncestryLink[] {
   const records = recordsByRun(runs)
   const links: AncestryLink[] = []
   let next: { run: number; through: number } | undefined = { run: newest, through }
   while (next !== undefined) {
     const record: RunRecord | undefined = records.get(next.run)
-    const child: AncestryLink | undefined = links.at(-1)
     if (record === undefined) {
-      if (child !== undefined) links.push({ run: next.run, runId: child.runId, from: 1, through: next.through })
+      const runId: string | undefined = links.at(-1)?.runId ?? newestRunId
+      if (runId !== undefined) links.push({ run: next.run, runId, from: 1, through: next.through })
       break
     }
     links.push({ run: next.run, runId: record.runId, from: record.firstCheckpointId, through: next.through })

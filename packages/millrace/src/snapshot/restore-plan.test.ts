@@ -96,6 +96,12 @@ test('an unchanged job keeps everything, with the same ids', () => {
   assertPlan(found)
 })
 
+test('a mark that the engine keeps with an operator comes and goes with it', () => {
+  const ended = plain('spread', 'seen', '~ended')
+  assert.deepEqual(gist(plan([ended], [operator('process', 'spread', [['seen', 'list']])])), ['kept state spread.seen'])
+  assert.deepEqual(gist(plan([plain('old', '~ended')], [])), [])
+})
+
 test('a fresh start has new states only, with ids from 1', () => {
   const found = planRestore(undefined, {
     operators: [

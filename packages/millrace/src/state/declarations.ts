@@ -28,6 +28,11 @@ export interface ValueStateOptions<T> extends StateOptions {
 
 /** Folds records into an accumulator and the accumulator into a result. Must be deterministic and free of side effects. */
 export interface Aggregator<T, A, R> {
+  /**
+   * What its accumulators are, as a short name: state of another shape is not taken over from a snapshot. The built-in ones have one;
+   * without one, a change of the accumulator is for its author to notice.
+   */
+  readonly shape?: string
   create(): A
   /** The accumulator with the record added. It may change and return the one it was given. A property, so that a wrong record type is an error. */
   readonly add: (accumulator: A, record: T) => A

@@ -191,16 +191,16 @@ class Harness<T, R> {
       this.backend.restore(key.readUInt16BE(2), new ByteReader(key, 4), new ByteReader(value), this.clock.nowMs)
     }
     this.backend.restoreEnd()
-    for (const process of this.operators.processes) process.restore(snapshot.operatorState.get(process.name) ?? {})
+    for (const operator of this.operators.processes) operator.restore(snapshot.operatorState.get(operator.name) ?? {})
     this.before = snapshot.entries
     if (this.watermark !== -Infinity) this.operators.sources[0].watermark(this.watermark)
   }
 
   private operatorState(): Snapshot['operatorState'] {
     return new Map(
-      this.operators.processes.map(process => {
-        const lists = Object.entries(process.snapshot()).map(([state, values]) => [state, [values]] as const)
-        return [process.name, Object.fromEntries(lists)] as const
+      this.operators.processes.map(operator => {
+        const lists = Object.entries(operator.snapshot()).map(([state, values]) => [state, [values]] as const)
+        return [operator.name, Object.fromEntries(lists)] as const
       }),
     )
   }

@@ -10,6 +10,8 @@ import {
   isFixedAggregator,
   type Aggregator,
   type AggregatingDeclaration,
+  type FixedAggregator,
+  type Key,
   type StateDeclaration,
   type StateOptions,
 } from '../declarations.ts'
@@ -180,10 +182,26 @@ const EMPTY_GROUPS_PER_STEP = 512
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext
   private readonly backend: HeapBackend
+  private readonly typedTables: TypedTable[] = []
 
   constructor(backend: HeapBackend, keys: KeyContext) {
     this.backend = backend
     this.keys = keys
+  }
+
+  get prefetch(): ((keys: readonly Key[], windowStart: number) => void) | undefined {
+    const { keys: context, typedTables } = this
+    if (typedTables.length === 0) return undefined
+    return (keys, windowStart) => {
+      const count = context.announce(keys)
+      for (const table of typedTables) table.prefetch(context, count, windowStart)
+    }
+  }
+
+  private typed(id: StateId, aggregator: FixedAggregator<any, any>, windowed: boolean): TypedTable {
+    const table = this.backend.addTable(this.keys, epochs => new TypedTable(id, epochs, aggregator, windowed))
+    this.typedTables.push(table)
+    return table
   }
 
   state(id: StateId, declaration: StateDeclaration): StateHandle {
@@ -210,9 +228,9 @@ class HeapKeyedStates implements KeyedStates {
     ttl: Ttl | undefined,
     values: () => ValueTable,
   ): StateHandle {
-    const { keys, backend } = this
+    const { keys } = this
     if (ttl !== undefined || !isFixedAggregator(aggregator)) return new HeapAggregatingState(keys, values(), aggregator)
-    return new TypedAggregatingState(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator, false)), aggregator)
+    return new TypedAggregatingState(keys, this.typed(id, aggregator, false), aggregator)
   }
 
   timers(id: StateId): TimerStore {
@@ -224,6 +242,6 @@ class HeapKeyedStates implements KeyedStates {
     if (!isFixedAggregator(aggregator)) {
       return new CellWindowStore(keys, backend.addTable(keys, epochs => new MapTable(id, epochs)), aggregator)
     }
-    return new TypedWindowStore(keys, backend.addTable(keys, epochs => new TypedTable(id, epochs, aggregator, true)))
+    return new TypedWindowStore(keys, this.typed(id, aggregator, true))
   }
 }

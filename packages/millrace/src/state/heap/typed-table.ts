@@ -19,6 +19,9 @@ import { DEAD, FREE, LIVE, NO_ROW, TypedGroup } from './typed-group.ts'
 /** Stands for the window's start in tables without windows. */
 const NO_WINDOW = 0
 
+/** About what the first- and second-level caches hold. */
+const PREFETCH_ROWS_MIN = 4096
+
 const scratch = new ByteWriter(64)
 
 interface ChangeSet {
@@ -40,6 +43,10 @@ export class TypedTable implements SnapshotTable {
   /** Hash of the window that was used last: most records fall into the same one. */
   private lastWindow = NO_WINDOW
   private lastWindowHash = 0
+  private rowCount = 0
+  private readonly prefetched = new Int32Array(64)
+  /** Where the result of touching memory goes, so that the reads are not optimised away. */
+  touched = 0
 
   constructor(stateId: number, epochs: Epochs, aggregator: FixedAggregator<any, any>, windowed: boolean) {
     this.stateId = stateId
@@ -59,12 +66,34 @@ export class TypedTable implements SnapshotTable {
     return group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
   }
 
+  /**
+   * Brings the announced keys' rows into the cache. Finding a row waits for memory twice, for the slot and for the row; here the
+   * waits of up to 64 keys overlap: 24 M words over 100,000 keys take a quarter less in all (bench/w1). Small tables are in the
+   * cache anyway.
+   */
+  prefetch(keys: KeyContext, count: number, windowStart: number): void {
+    if (this.rowCount < PREFETCH_ROWS_MIN) return
+    const slots = this.prefetched
+    for (let i = 0; i < count; i++) {
+      const hash = keys.announcedHash(i)
+      const group = this.groups[(hash >>> 0) % keys.maxParallelism]
+      slots[i] = group === undefined ? 0 : group.touchSlot(this.rowHash(hash, windowStart))
+    }
+    let touched = 0
+    for (let i = 0; i < count; i++) {
+      if (slots[i] === 0) continue
+      touched ^= this.groups[(keys.announcedHash(i) >>> 0) % keys.maxParallelism]!.touchRow(slots[i])
+    }
+    this.touched = touched
+  }
+
   insert(keys: KeyContext, windowStart = NO_WINDOW): number {
     keys.hashKey()
     scratch.reset()
     encodeKey(keys.key, scratch)
     const group = this.groupOf(keys.group)
     const row = group.insert(this.rowHash(keys.hash, windowStart), scratch.bytes, scratch.length, windowStart)
+    this.rowCount++
     this.aggregator.fixed.init(group.f64, group.fieldsOf(row))
     group.setEpoch(row, this.epochs.current)
     group.setWritten(row, NEVER)
@@ -90,6 +119,7 @@ export class TypedTable implements SnapshotTable {
     const group = this.groups[groupIndex]!
     if (this.epochs.active) this.touch(groupIndex, group, row)
     group.unlink(row)
+    this.rowCount--
     // In no snapshot: nothing to tell anybody. Change sets may still name the row; whoever uses it next is judged by its own epoch.
     if (group.writtenOf(row) === NEVER) return group.free(row)
     group.setStatus(row, DEAD)
@@ -99,7 +129,7 @@ export class TypedTable implements SnapshotTable {
   }
 
   entryCount(): number {
-    return this.groups.reduce((sum, group) => sum + (group?.live ?? 0), 0)
+    return this.rowCount
   }
 
   // -------------------------------------------------------------------------------------------------------- snapshot
@@ -198,6 +228,7 @@ export class TypedTable implements SnapshotTable {
     const windowStart = this.windowed ? (decodeKey(sub) as number) : NO_WINDOW
     const group = this.groupOf(groupIndex)
     const row = group.insert(this.rowHash(hashKey(key) | 0, windowStart), scratch.bytes, scratch.length, windowStart)
+    this.rowCount++
     group.setEpoch(row, 0)
     group.setWritten(row, 0)
     group.f64.set(this.accumulator(value), group.fieldsOf(row))
@@ -207,10 +238,9 @@ export class TypedTable implements SnapshotTable {
     const accumulator = decodeValue(value)
     const numbers = this.width === 1 ? [accumulator] : accumulator
     if (Array.isArray(numbers) && numbers.length === this.width && numbers.every(n => typeof n === 'number')) return numbers
-    const found = Array.isArray(accumulator) ? `${accumulator.length} numbers` : `a ${typeof accumulator}`
     throw new MillraceError(
       'STATE_INCOMPATIBLE',
-      `the snapshot holds accumulators of ${found} where the job's aggregator has ${this.width} numbers; give the changed aggregate another name`,
+      `the snapshot holds accumulators that are not those of the job's aggregator (${this.aggregator.shape ?? 'its own'}); give the changed aggregate another name`,
     )
   }
 

@@ -1,0 +1,117 @@
+/**
+ * Proves that the package works where users have it: builds `dist/`, packs it, lints the tarball, installs it into an empty project
+ * outside the repository, type-checks a job against its declarations, and runs that job with `npx millrace`, without the export condition
+ * that leads to the sources here.
+ */
+import assert from 'node:assert/strict'
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+
+const ROOT = join(import.meta.dirname, '..')
+const PACKAGE = join(ROOT, 'packages', 'millrace')
+
+const JOB = `import { collection, count, defineJob, files } from 'millrace'
+
+export default defineJob('fruit', flow => {
+  flow
+    .source('names', collection(['apple', 'pear', 'apple']))
+    .keyBy(name => name)
+    .aggregate('counts', count())
+    .sink('out', files.writeJson('out'))
+})
+`
+const ROWS = ['{"key":"apple","value":1}', '{"key":"apple","value":2}', '{"key":"pear","value":1}']
+
+/** Uses the other two doors, and must not compile: the record is a string. */
+const WRONG_JOB = `import type { Source } from 'millrace/connector'
+import { memoryStorage } from 'millrace/testing'
+import { collection, defineJob } from 'millrace'
+
+export const storage = memoryStorage
+export default defineJob('wrong', flow => {
+  const source: Source<string> = collection(['apple'])
+  flow.source('names', source).map(name => name.toFixed(2))
+})
+`
+
+const TSCONFIG = {
+  compilerOptions: { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: [] },
+  files: ['job.ts'],
+}
+
+function npm(args: readonly string[], options: ExecFileSyncOptions): string {
+  return String(execFileSync('npm', args, { stdio: ['ignore', 'pipe', 'inherit'], ...options }))
+}
+
+/** What a user's shell has: this Node.js first in the path, and nothing that npm sets for the scripts of this repository. */
+function userEnvironment(): NodeJS.ProcessEnv {
+  const ours = /^(NODE_OPTIONS|INIT_CWD|npm_(package|lifecycle)_.*|npm_config_(node_options|local_prefix|loglevel))$/i
+  const kept = Object.entries(process.env).filter(([name]) => !ours.test(name))
+  const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.startsWith(ROOT))
+  return { ...Object.fromEntries(kept), PATH: [dirname(process.execPath), ...path].join(delimiter) }
+}
+
+function build(): void {
+  // Output of a source that is gone must not be packed.
+  rmSync(join(PACKAGE, 'dist'), { recursive: true, force: true })
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' })
+}
+
+async function lint(): Promise<void> {
+  const { messages, pkg } = await publint({ pkgDir: PACKAGE, strict: true })
+  assert.deepEqual(
+    messages.map((message) => formatMessage(message, pkg)),
+    [],
+    'publint has complaints',
+  )
+}
+
+function pack(folder: string): string {
+  const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--pack-destination', folder], { cwd: PACKAGE }))
+  const paths: string[] = files.map((file: { path: string }) => file.path)
+  for (const path of ['LICENSE', 'README.md', 'bin/millrace.js', 'dist/index.js', 'dist/index.d.ts']) {
+    assert.ok(paths.includes(path), `${path} is not in the package`)
+  }
+  const strays = paths.filter((path) => /\.test\.|tsbuildinfo|^src\//.test(path))
+  assert.deepEqual(strays, [], 'the package holds what only the repository needs')
+  return join(folder, filename)
+}
+
+function typeCheck(folder: string, file: string): string {
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...TSCONFIG, files: [file] }))
+  try {
+    execFileSync(join(ROOT, 'node_modules', '.bin', 'tsc'), { cwd: folder, env: userEnvironment() })
+    return ''
+  } catch (error) {
+    return String((error as { stdout?: unknown }).stdout ?? error)
+  }
+}
+
+function checkInstalled(folder: string, tarball: string): void {
+  const user: ExecFileSyncOptions = { cwd: folder, env: userEnvironment() }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'elsewhere', private: true, type: 'module' }))
+  npm(['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], user)
+
+  writeFileSync(join(folder, 'job.ts'), JOB)
+  assert.equal(typeCheck(folder, 'job.ts'), '', 'a job does not compile against the declarations of the package')
+  writeFileSync(join(folder, 'wrong.ts'), WRONG_JOB)
+  assert.match(typeCheck(folder, 'wrong.ts'), /^wrong\.ts\(8,\d+\): error TS2551: Property 'toFixed'[^\n]*\n$/)
+
+  execFileSync('npx', ['--no-install', 'millrace', 'run', 'job.ts'], { ...user, stdio: 'inherit' })
+  const parts = globSync('out/part-*', { cwd: folder }).map((part) => readFileSync(join(folder, part), 'utf8'))
+  assert.deepEqual(parts.join('').trimEnd().split('\n').sort(), ROWS)
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-package-'))
+try {
+  build()
+  await lint()
+  checkInstalled(folder, pack(folder))
+  console.log('the package builds, installs and runs elsewhere')
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -38,9 +38,14 @@ export default defineJob('wrong', flow => {
 })
 `
 
-const TSCONFIG = {
-  compilerOptions: { module: 'nodenext', target: 'es2024', strict: true, noEmit: true, types: [] },
-  files: ['job.ts'],
+/** As `tsc --init` writes it. No types of Node.js: a job may be written without them. */
+const COMPILER_OPTIONS = {
+  module: 'nodenext',
+  target: 'es2024',
+  strict: true,
+  skipLibCheck: true,
+  noEmit: true,
+  types: [],
 }
 
 function npm(args: readonly string[], options: ExecFileSyncOptions): string {
@@ -82,7 +87,7 @@ function pack(folder: string): string {
 }
 
 function typeCheck(folder: string, file: string): string {
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...TSCONFIG, files: [file] }))
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: [file] }))
   try {
     execFileSync(join(ROOT, 'node_modules', '.bin', 'tsc'), { cwd: folder, env: userEnvironment() })
     return ''
@@ -101,6 +106,8 @@ function checkInstalled(folder: string, tarball: string): void {
   writeFileSync(join(folder, 'wrong.ts'), WRONG_JOB)
   assert.match(typeCheck(folder, 'wrong.ts'), /^wrong\.ts\(8,\d+\): error TS2551: Property 'toFixed'[^\n]*\n$/)
 
+  const doors = "await import('millrace/connector'); await import('millrace/testing')"
+  execFileSync(process.execPath, ['--input-type=module', '--eval', doors], { ...user, stdio: 'inherit' })
   execFileSync('npx', ['--no-install', 'millrace', 'run', 'job.ts'], { ...user, stdio: 'inherit' })
   const parts = globSync('out/part-*', { cwd: folder }).map((part) => readFileSync(join(folder, part), 'utf8'))
   assert.deepEqual(parts.join('').trimEnd().split('\n').sort(), ROWS)

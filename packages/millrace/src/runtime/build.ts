@@ -54,7 +54,9 @@ class Builder {
 
   build(): Operators {
     for (const node of [...this.job.graph.nodes].reverse()) this.inputs[node.id] = this.inputsOf(node)
-    for (const { node, splitSources } of this.job.eventTimes) {
+    for (const { node, splitSources, hasOtherInput } of this.job.eventTimes) {
+      // Where records of sources and of operators with state come together, which split one belongs to is not known: they share one.
+      if (hasOtherInput) continue
       const eventTime = this.eventTimes.find(operator => operator.plan.node === node)!
       for (const source of this.sources) if (splitSources.includes(source.node.id)) source.eventTimes.push(eventTime)
     }

@@ -22,7 +22,7 @@ import { buildOperators, type Operators } from './build.ts'
 import { carry } from './carried-error.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
 import type { SourceHost } from './operators/source-task.ts'
-import { NO_SPLIT } from './operators/event-time.ts'
+import { NO_SPLIT, type EventTimeOperator } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
 import { restoreState } from './restore.ts'
 import { Counters, type Services, type SlotClock } from './services.ts'
@@ -47,6 +47,9 @@ export interface RestoreFrom {
   /** Output of these runs up to these checkpoints is this attempt's past. */
   readonly past: readonly { readonly runId: string; readonly from: number; readonly through: number }[]
 }
+
+/** In the manifest, the one split of event time that comes after operators with state. No source has an empty name. */
+const SHARED_SPLIT = ':'
 
 /** A slice of a snapshot within a step. */
 const SLICE_MS = 1
@@ -119,11 +122,11 @@ export class Slot {
     for (const sink of sinks) await this.openSink(sink)
     for (const [index, source] of sources.entries()) {
       const restored = this.restoredOperator(source.node.name)?.source
-      const active = await source.open(restored, split => this.restoredHighest(source.node.name, split))
+      const active = await source.open(restored, (eventTime, split) => this.restoredHighest(eventTime, `${source.node.name}:${split}`))
       if (active) this.sourceTurn = index
     }
     this.clock.nowMs = this.platform.now()
-    for (const eventTime of eventTimes) eventTime.start()
+    for (const eventTime of eventTimes) eventTime.start(this.restoredHighest(eventTime, SHARED_SPLIT))
     for (const source of sources) source.start()
     this.reading = true
   }
@@ -148,14 +151,8 @@ export class Slot {
     return from?.manifest.operators.find(operator => (from.renamed[operator.name] ?? operator.name) === name)
   }
 
-  private restoredHighest(source: string, split: string): number | undefined {
-    const from = this.plan.restore
-    if (from === undefined) return undefined
-    for (const eventTime of this.operators.eventTimes) {
-      const highest = from.manifest.watermarks[eventTime.plan.id]?.[`${source}:${split}`]
-      if (typeof highest === 'number') return highest
-    }
-    return undefined
+  private restoredHighest(eventTime: EventTimeOperator, split: string): number | undefined {
+    return this.plan.restore?.manifest.watermarks[eventTime.plan.id]?.[split] ?? undefined
   }
 
   // ------------------------------------------------------------------------------------------------------------ step
@@ -220,8 +217,7 @@ export class Slot {
       const source = sources[this.sourceTurn]
       const result = source.read()
       if (result === 'progress') return true
-      // A bounded source is waited for, so that the order of records does not depend on timing.
-      if (result === 'waiting' && source.bounded && this.allBounded) return false
+      if (result === 'waiting') return false
       this.sourceTurn = (this.sourceTurn + 1) % sources.length
       if (result === 'turn') return true
     }
@@ -230,10 +226,6 @@ export class Slot {
       this.post({ type: 'finished' })
     }
     return false
-  }
-
-  private get allBounded(): boolean {
-    return this.operators.sources.every(source => source.bounded)
   }
 
   // ------------------------------------------------------------------------------------------------------ checkpoints
@@ -296,6 +288,8 @@ export class Slot {
     const watermarks: { [id: string]: { [split: string]: number | null } } = {}
     for (const eventTime of eventTimes) {
       const splits = sources.filter(source => source.eventTimes.includes(eventTime)).flatMap(source => source.watermarks(eventTime))
+      const shared = eventTime.sharedHighest()
+      if (shared !== undefined) splits.push({ split: SHARED_SPLIT, highest: shared })
       watermarks[eventTime.plan.id] = Object.fromEntries(splits.map(({ split, highest }) => [split, highest]))
     }
     return { operators, watermarks }

@@ -39,7 +39,7 @@ export class EventTimeOperator implements Input {
     this.outputs = outputs
     this.services = services
     const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
-    const perSplit = plan.splitSources.length > 0
+    const perSplit = !plan.hasOtherInput
     const advance = perSplit ? (t: number) => this.advance(services.chain.split, t) : (t: number) => this.advance(NO_SPLIT, t)
     this.push = privateCopy(eventTimeLink)(node.timestamp, advance, outputs.main.push, services.chain, fail, this.invalid)
     if (plan.hasOtherInput) this.addSplit(NO_SPLIT, undefined)
@@ -59,9 +59,16 @@ export class EventTimeOperator implements Input {
     this.update()
   }
 
-  /** After a restore: downstream learns the watermark again. */
-  start(): void {
+  /** After a restore: downstream learns the watermark again. `shared`: the highest timestamp of records that have no split. */
+  start(shared: number | undefined): void {
+    if (this.plan.hasOtherInput && shared !== undefined) this.highest[NO_SPLIT] = shared
     this.update()
+  }
+
+  /** For the snapshot; undefined when all records have a split, or none came yet. */
+  sharedHighest(): number | undefined {
+    const highest = this.plan.hasOtherInput ? this.highest[NO_SPLIT] : -Infinity
+    return highest === -Infinity ? undefined : highest
   }
 
   /** Highest timestamp per split, for the snapshot. */

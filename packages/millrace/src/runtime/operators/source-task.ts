@@ -30,6 +30,9 @@ interface SplitTask {
   ended: boolean
 }
 
+/** Highest timestamp of a split in the snapshot being restored. */
+export type HighestTimestamp = (eventTime: EventTimeOperator, splitId: string) => number | undefined
+
 /** What the slot does for its sources. */
 export interface SourceHost {
   nextSplitNumber(): number
@@ -49,6 +52,8 @@ export class SourceTask {
   private turn = 0
   private remaining = TURN
   private endSent = false
+  /** The reader asked to be called again at a time, in its last `read`. */
+  private waitsForClock = false
   private discovering = false
   private nextDiscoveryMs = Infinity
   private openReaders: SplitTask[] = []
@@ -57,7 +62,13 @@ export class SourceTask {
     this.node = node
     this.outputs = outputs
     this.services = services
-    this.context = context
+    this.context = {
+      ...context,
+      wakeAt: timeMs => {
+        this.waitsForClock = true
+        context.wakeAt(timeMs)
+      },
+    }
     this.host = host
     this.output = {
       record: privateCopy(sourceLink)(outputs.main.push, this.counter),
@@ -91,12 +102,12 @@ export class SourceTask {
   // ----------------------------------------------------------------------------------------------------------- start
 
   /** Lists the splits of a fresh start, or takes over those of a snapshot. Returns whether it is this source's turn. */
-  async open(restored: SourceSnapshot | undefined, highest: (splitId: string) => number | undefined): Promise<boolean> {
+  async open(restored: SourceSnapshot | undefined, highest: HighestTimestamp): Promise<boolean> {
     if (restored === undefined) {
-      for (const split of await this.enumerate()) this.addSplit(split, undefined, false, undefined)
+      for (const split of await this.enumerate()) this.addSplit(split, undefined, false, () => undefined)
     } else {
       for (const { id, detail, position, ended } of restored.splits) {
-        this.addSplit({ id, detail }, position ?? undefined, ended, highest(id))
+        this.addSplit({ id, detail }, position ?? undefined, ended, highest)
       }
       this.counter.records = restored.records
       this.turn = restored.turn.split
@@ -117,11 +128,11 @@ export class SourceTask {
     }
   }
 
-  private addSplit(split: Split, position: Json | undefined, ended: boolean, highest: number | undefined): void {
+  private addSplit(split: Split, position: Json | undefined, ended: boolean, highest: HighestTimestamp): void {
     const number = this.host.nextSplitNumber()
     this.splits.push({ split, number, reader: undefined, opening: false, position, ended })
     for (const eventTime of this.eventTimes) {
-      eventTime.addSplit(number, highest)
+      eventTime.addSplit(number, highest(eventTime, split.id))
       if (ended) eventTime.endSplit(number)
     }
   }
@@ -133,11 +144,14 @@ export class SourceTask {
 
   // ------------------------------------------------------------------------------------------------------------ read
 
-  /** Reads some records of the split whose turn it is. 'turn' when this source's turn is over. */
-  read(): 'progress' | 'turn' | 'waiting' | 'ended' {
+  /**
+   * Reads some records of the split whose turn it is. 'turn': this source's turn is over. 'waiting': for data that is on its way, and
+   * so must every other source, or the order of records would depend on timing. 'resting': for the clock, or for what may never come.
+   */
+  read(): 'progress' | 'turn' | 'waiting' | 'resting' | 'ended' {
     this.discover()
     if (this.ended) return 'ended'
-    if (this.splits.length === 0) return 'waiting'
+    if (this.splits.length === 0) return 'resting'
     const split = this.splits[this.turn]
     if (split.ended) return this.passTurn()
     if (split.reader === undefined) {
@@ -146,15 +160,16 @@ export class SourceTask {
     }
     const before = this.counter.records
     this.services.chain.split = split.number
+    this.waitsForClock = false
     const result = this.readSplit(split.reader, this.remaining)
     const count = this.counter.records - before
     this.remaining -= count
     if (result === 'end') return this.endSplit(split)
     if (this.remaining <= 0) return this.passTurn()
     if (result === 'more') return 'progress'
-    // A bounded split is waited for, so that the order does not depend on timing; others give way.
-    if (!this.bounded) this.passTurn()
-    return count > 0 ? 'progress' : 'waiting'
+    if (this.bounded && !this.waitsForClock) return count > 0 ? 'progress' : 'waiting'
+    this.passTurn()
+    return count > 0 ? 'progress' : 'resting'
   }
 
   private readSplit(reader: SplitReader<unknown>, budget: number): ReadResult {
@@ -227,7 +242,7 @@ export class SourceTask {
     this.enumerate().then(
       splits => {
         const known = new Set(this.splits.map(task => task.split.id))
-        for (const split of splits) if (!known.has(split.id)) this.addSplit(split, undefined, false, undefined)
+        for (const split of splits) if (!known.has(split.id)) this.addSplit(split, undefined, false, () => undefined)
         this.discovering = false
         this.nextDiscoveryMs = this.services.clock.nowMs + everyMs
         this.context.wakeAt(this.nextDiscoveryMs)

@@ -26,6 +26,14 @@ export default defineJob('fruit', flow => {
 `
 const ROWS = ['{"key":"apple","value":1}', '{"key":"apple","value":2}', '{"key":"pear","value":1}']
 
+/** Runs the job from a program, in a thread whose entry is in dist/. */
+const PROGRAM = `import { run } from 'millrace'
+import job from './job.ts'
+
+const handle = await run(job, { module: new URL('job.ts', import.meta.url).href, storage: 'storage', as: 'vegetables' })
+if ((await handle.finished) !== 'finished') process.exitCode = 1
+`
+
 /** Uses the other two doors, and must not compile: the record is a string. */
 const WRONG_JOB = `import type { Source } from 'millrace/connector'
 import { memoryStorage } from 'millrace/testing'
@@ -81,7 +89,9 @@ function pack(folder: string): string {
   for (const path of ['LICENSE', 'README.md', 'bin/millrace.js', 'dist/index.js', 'dist/index.d.ts']) {
     assert.ok(paths.includes(path), `${path} is not in the package`)
   }
-  const strays = paths.filter((path) => /\.test\.|tsbuildinfo|^src\//.test(path))
+  const strays = paths.filter((path) =>
+    /\.test\.|-samples\.|broken|crash-runner|state-contract|tsbuildinfo|^src\//.test(path),
+  )
   assert.deepEqual(strays, [], 'the package holds what only the repository needs')
   return join(folder, filename)
 }
@@ -109,8 +119,18 @@ function checkInstalled(folder: string, tarball: string): void {
   const doors = "await import('millrace/connector'); await import('millrace/testing')"
   execFileSync(process.execPath, ['--input-type=module', '--eval', doors], { ...user, stdio: 'inherit' })
   execFileSync('npx', ['--no-install', 'millrace', 'run', 'job.ts'], { ...user, stdio: 'inherit' })
-  const parts = globSync('out/part-*', { cwd: folder }).map((part) => readFileSync(join(folder, part), 'utf8'))
-  assert.deepEqual(parts.join('').trimEnd().split('\n').sort(), ROWS)
+  assert.deepEqual(rowsOf(folder, 'fruit'), ROWS)
+
+  writeFileSync(join(folder, 'program.ts'), PROGRAM)
+  execFileSync(process.execPath, ['program.ts'], { ...user, stdio: 'inherit' })
+  assert.deepEqual(rowsOf(folder, 'vegetables'), ROWS)
+}
+
+function rowsOf(folder: string, job: string): string[] {
+  const parts = globSync(`out/part-${job}-out-*`, { cwd: folder }).map((part) =>
+    readFileSync(join(folder, part), 'utf8'),
+  )
+  return parts.join('').trimEnd().split('\n').sort()
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-package-'))

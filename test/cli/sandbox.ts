@@ -56,7 +56,7 @@ export class Sandbox {
 
   /** A job file with everything imported that jobs of these tests use. `text` is what follows. */
   job(name: string, text: string): string {
-    const imports = `import { blackhole, collection, console as show, count, defineJob, files, generator, sum } from 'millrace'\n`
+    const imports = `import { blackhole, collection, console as show, count, defineJob, files, generator, sum, value } from 'millrace'\n`
     return this.write(name, imports + text)
   }
 

@@ -122,7 +122,7 @@ describe('inspect', () => {
       new RegExp(`^endless/${names[0]}: made .* trigger stop\nrun 1, lineage 1, .*parallelism 1, 128 key groups\n`),
     )
     assert.match(stdout, /\nnumbers +source +[\d,]+ +1\n/)
-    assert.match(stdout, /\ncounts +\w+ +value \(1, aggregating\)\n/)
+    assert.match(stdout, /\ncounts +\w+ +value#1 aggregating \(count\)\n/)
     assert.match(stdout, /\nout +sink \(files\.writeJson\) +1\n/)
     assert.match(stdout, /\nsegments\/1-\d+\.seg +chk-\d+ .*base\n/)
     const { snapshot, manifest, entries } = await source.json('inspect latest')
@@ -134,7 +134,7 @@ describe('inspect', () => {
   test('an operator shows the live entries of its states, the positions of its splits, what waits for its commit', async () => {
     const { operator } = await source.json('inspect latest counts')
     const [{ keyGroups, keyBytes, valueBytes, ...state }] = operator.states
-    assert.deepEqual(state, { id: 1, name: 'value', kind: 'aggregating', schema: null, entries: 10 })
+    assert.deepEqual(state, { id: 1, name: 'value', kind: 'aggregating (count)', schema: null, entries: 10 })
     assert.ok(keyGroups > 1 && keyBytes > 0 && valueBytes > 0)
     const numbers = (await source.json('inspect latest numbers')).operator.source
     assert.deepEqual([numbers.splits.length, numbers.splits[0].position], [1, numbers.records])
@@ -150,6 +150,22 @@ describe('inspect', () => {
       10,
     )
     assert.match((await source.run('inspect latest counts value')).stdout, /\nKEY GROUP +ENTRIES +SIZE\n/)
+  })
+
+  test('a key that was cleared is not counted, though its tombstone is in a segment', async () => {
+    const sandbox = new Sandbox()
+    const job = sandbox.job(
+      'clearing.ts',
+      `export default defineJob('clearing', flow => {
+        flow.source('in', generator({ next: i => i, rate: 1000, count: 300 })).keyBy(i => i % 2).process('p', {
+          state: { last: value() },
+          onRecord(i, ctx) { if (ctx.key === 1 || i < 200) ctx.state.last.set(i); else ctx.state.last.clear() },
+        }).sink('out', blackhole())
+      }, { checkpointing: { interval: 50, onFinish: 'retain' } })`,
+    )
+    assert.equal((await sandbox.run(`run ${job}`)).code, 0)
+    assert.ok((await sandbox.json('inspect latest')).tombstones > 0)
+    assert.equal((await sandbox.json('inspect latest p')).operator.states[0].entries, 1)
   })
 
   test('the older of two snapshots has its own state', async () => {

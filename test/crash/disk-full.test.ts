@@ -26,7 +26,6 @@ import type { SnapshotStore, Storage } from '../../packages/millrace/src/store/c
 import { FaultyStorage, type FaultyStore } from '../../packages/millrace/src/testing/faulty-store.ts'
 import { currentProcess } from '../../packages/millrace/src/host/process-identity.ts'
 
-const KEYS = 50
 const NAME = 'numbered'
 
 type Outcome = Extract<JobEvent, { readonly type: 'checkpoint' }>['outcome']
@@ -41,7 +40,10 @@ class Bench {
   readonly events: JobEvent[] = []
   private readonly waiting: { readonly isIt: (outcome: Outcome) => boolean; resolve(outcome: Outcome): void }[] = []
 
-  constructor(context: TestContext) {
+  readonly keys: number
+
+  constructor(context: TestContext, keys = 50) {
+    this.keys = keys
     this.inner = memoryStorage()
     this.storage = new FaultyStorage(this.inner)
     this.store = this.storage.job(NAME)
@@ -50,13 +52,13 @@ class Bench {
     this.out = join(dir, 'out')
   }
 
-  start(options: Partial<RunOptions> & { readonly count?: number } = {}): Promise<JobHandle> {
-    const { count, ...runOptions } = options
-    const source = generator({ next: (i) => i, rate: 20_000, ...(count !== undefined && { count }) })
+  start(options: Partial<RunOptions> & { readonly count?: number; readonly rate?: number } = {}): Promise<JobHandle> {
+    const { count, rate = 20_000, ...runOptions } = options
+    const source = generator({ next: (i) => i, rate, ...(count !== undefined && { count }) })
     const job = defineJob(NAME, (flow) => {
       flow
         .source('numbers', source)
-        .map((i) => ({ key: i % KEYS, n: 1 }))
+        .map((i) => ({ key: i % this.keys, n: 1 }))
         .keyBy((record) => record.key)
         .reduce('counts', (a, b) => ({ key: a.key, n: a.n + b.n }))
         .map(({ key, n }) => `${key} ${n}`)
@@ -124,7 +126,8 @@ class Bench {
       .split('\n')
       .slice(0, -1)
     for (const [i, line] of lines.entries()) {
-      if (line !== `${i % KEYS} ${Math.floor(i / KEYS) + 1}`) assert.fail(`line ${i} of ${lines.length} is '${line}'`)
+      if (line !== `${i % this.keys} ${Math.floor(i / this.keys) + 1}`)
+        assert.fail(`line ${i} of ${lines.length} is '${line}'`)
     }
     return lines.length
   }
@@ -160,7 +163,7 @@ for (const error of ['ENOSPC', 'EROFS'] as const) {
     assert.equal(bench.started.at(-1)!.manifest!.id, last.id)
     await bench.nextComplete(2)
     await second.stop()
-    assert.ok(bench.assertExact() > KEYS)
+    assert.ok(bench.assertExact() > bench.keys)
     assert.deepEqual((await fsck(bench.inner.job(NAME), NAME)).findings, [])
   })
 }
@@ -181,6 +184,24 @@ test('invariant 3: after failed checkpoints a kill and a restart find every chan
   await bench.nextComplete(2)
   await second.stop()
   bench.assertExact()
+})
+
+test('invariant 3: a write that fails while much state is still being serialised loses none of it', async (context) => {
+  const bench = new Bench(context, 30_000)
+  const busy = { rate: 300_000, checkpointing: { interval: 150 } }
+  const first = await bench.start(busy)
+  await bench.nextComplete()
+  for (const operation of ['create', 'write'] as const) {
+    await bench.failCheckpoint((call) =>
+      bench.store.fail(operation, { call, nameIncludes: 'segments/', error: 'ENOSPC' }),
+    )
+    await bench.nextComplete()
+  }
+  await first.cancel()
+  const second = await bench.start(busy)
+  await bench.nextComplete()
+  await second.stop()
+  assert.ok(bench.assertExact() > 2 * bench.keys)
 })
 
 test('a segment of which half was written is garbage that is swept', async (context) => {

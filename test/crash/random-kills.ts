@@ -126,7 +126,7 @@ function damageLooseFiles(job: CrashJob, dir: string, random: () => number): num
   const open = job.outputs.flatMap((output) =>
     filesIn(join(dir, 'out', output)).filter((path) => path.includes('/.pending-') && isOpen(path, manifests)),
   )
-  for (const path of open) appendFileSync(path, 'torn\0')
+  for (const path of open) appendFileSync(path, 'torn\0'.repeat(3000))
   return loose.length + open.length
 }
 

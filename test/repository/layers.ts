@@ -64,7 +64,7 @@ const CONTRACTS = [
 ]
 
 /** A command loads only what it needs of the host: `millrace jobs` starts no engine. */
-const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] } = { cli: ['host'] }
+const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] | undefined } = { cli: ['host'] }
 
 /** Where the world outside may be touched. */
 const EDGE = [
@@ -101,6 +101,7 @@ const PURE_MODULES: { readonly [module: string]: readonly string[] | 'all' } = {
 
 const PACKAGES: { readonly [name: string]: readonly string[] } = {
   commander: ['cli'],
+  'fast-check': ['testing'],
   'node:test': ['testing'],
 }
 

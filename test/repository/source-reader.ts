@@ -62,10 +62,10 @@ function references(source: SourceFile, checker: Checker): SourceReferences {
   const lineOf = (node: Node) => source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1
 
   const visit = (node: Node): void => {
-    const reference = moduleReference(node as AnyNode)
+    const reference = moduleReference(node)
     if (reference !== undefined) modules.push({ ...reference, line: lineOf(node) })
-    if (node.kind === SyntaxKind.Identifier && isGlobal(node as AnyNode, checker, source)) {
-      globals.push({ name: globalName(node as AnyNode), line: lineOf(node) })
+    if (node.kind === SyntaxKind.Identifier && isGlobal(node, checker, source)) {
+      globals.push({ name: globalName(node), line: lineOf(node) })
     }
     node.forEachChild(visit)
   }
@@ -114,11 +114,15 @@ function moduleReference(node: AnyNode): Omit<ModuleReference, 'line'> | undefin
       return { specifier: node.argument!.literal!.text!, names: undefined, typeOnly: true }
     case SyntaxKind.CallExpression:
       if (node.expression!.kind !== SyntaxKind.ImportKeyword) return undefined
-      // A specifier that is computed cannot be judged: the edge imports job files that way.
-      return { specifier: node.arguments![0]?.text ?? '(computed)', names: undefined, typeOnly: false }
+      return { specifier: literalText(node.arguments![0]), names: undefined, typeOnly: false }
     default:
       return undefined
   }
+}
+
+/** A specifier that is computed cannot be judged; job files are imported that way. */
+function literalText(node: AnyNode | undefined): string {
+  return node?.kind === SyntaxKind.StringLiteral ? node.text! : '(computed)'
 }
 
 function namesOf(bindings: AnyNode | undefined): string[] | undefined {

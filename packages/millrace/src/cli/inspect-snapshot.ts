@@ -35,14 +35,14 @@ ${formatBytes(sizeBytes)} in ${formatNumberOf(segments.length, 'segment')}, ${fo
 const OPERATOR_COLUMNS = [
   { title: 'OPERATOR' },
   { title: 'KIND' },
-  { title: 'STATES (id, kind)' },
+  { title: 'STATES (name#id kind)' },
   { title: 'RECORDS', right: true },
   { title: 'SPLITS', right: true },
   { title: 'COMMITTABLES', right: true },
 ]
 
 function operatorRow({ name, kind, states, source, sink, operatorState }: OperatorSnapshot): string[] {
-  const keyed = states.map((state) => `${state.name} (${state.id}, ${state.kind})`)
+  const keyed = states.map((state) => `${state.name}#${state.id} ${state.kind}`)
   const lists = Object.keys(operatorState ?? {}).map((state) => `${state} (not keyed)`)
   const ended = source?.splits.filter((split) => split.ended).length ?? 0
   return [

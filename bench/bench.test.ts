@@ -39,7 +39,16 @@ test('the checksum does not depend on the order of rows, but on every row', () =
     for (const row of rows) all.add(...row)
     return String(all)
   }
-  assert.equal(sum([[1, 2], [3, 4]]), sum([[3, 4], [1, 2]]))
+  assert.equal(
+    sum([
+      [1, 2],
+      [3, 4],
+    ]),
+    sum([
+      [3, 4],
+      [1, 2],
+    ]),
+  )
   assert.notEqual(sum([[1, 2]]), sum([[2, 1]]))
   assert.equal(fnv('abc'), 0x1a47e90b | 0)
   assert.ok(random(1, 2) !== random(2, 1))

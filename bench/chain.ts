@@ -43,7 +43,18 @@ function chainJob(salt: number) {
 async function chain(salt: number): Promise<Push> {
   const log = { info() {}, warn() {} }
   const counters = new Counters()
-  const context = { job: 'chain', subtask: 0, parallelism: 1, now: () => 0, count() {}, log, wake() {}, wakeAt() {}, runId: '00000000', deliver() {} }
+  const context = {
+    job: 'chain',
+    subtask: 0,
+    parallelism: 1,
+    now: () => 0,
+    count() {},
+    log,
+    wake() {},
+    wakeAt() {},
+    runId: '00000000',
+    deliver() {},
+  }
   const operators = buildOperators(planJob(buildGraph(chainJob(salt), {})), {
     backend: new HeapBackend(128, { nowMs: 0 }),
     services: { chain: { timestamp: NaN, split: 0 }, clock: { nowMs: 0 }, log, counters },
@@ -52,7 +63,8 @@ async function chain(salt: number): Promise<Push> {
     sourceContext: operator => ({ ...context, operator }),
     sinkContext: operator => ({ ...context, operator }),
   })
-  for (const sink of operators.sinks) await sink.open({ checkpointId: undefined, states: [], committables: [], isAncestor: () => false }, [])
+  for (const sink of operators.sinks)
+    await sink.open({ checkpointId: undefined, states: [], committables: [], isAncestor: () => false }, [])
   return operators.sources[0].push
 }
 

@@ -2,12 +2,18 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const BENCHMARKS: { readonly [name: string]: string } = { w1: 'w1/index.ts', state: 'state/index.ts', chain: 'chain.ts' }
+const BENCHMARKS: { readonly [name: string]: string } = {
+  w1: 'w1/index.ts',
+  state: 'state/index.ts',
+  chain: 'chain.ts',
+}
 
 const [name = '', ...options] = process.argv.slice(2)
 const script = BENCHMARKS[name.toLowerCase()]
 if (script === undefined) {
-  console.error(`usage: npm run bench -- ${Object.keys(BENCHMARKS).join(' | ')} [options]; docs/benchmarks.md says what they measure`)
+  console.error(
+    `usage: npm run bench -- ${Object.keys(BENCHMARKS).join(' | ')} [options]; docs/benchmarks.md says what they measure`,
+  )
   process.exitCode = 2
 } else {
   const { status } = spawnSync(process.execPath, [join(import.meta.dirname, script), ...options], { stdio: 'inherit' })

@@ -64,7 +64,7 @@ function npm(args: readonly string[], options: ExecFileSyncOptions): string {
 function userEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(NODE_OPTIONS|INIT_CWD|npm_(package|lifecycle)_.*|npm_config_(node_options|local_prefix|loglevel))$/i
   const kept = Object.entries(process.env).filter(([name]) => !ours.test(name))
-  const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.startsWith(ROOT))
+  const path = (process.env['PATH'] ?? '').split(delimiter).filter(folder => !folder.startsWith(ROOT))
   return { ...Object.fromEntries(kept), PATH: [dirname(process.execPath), ...path].join(delimiter) }
 }
 
@@ -77,7 +77,7 @@ function build(): void {
 async function lint(): Promise<void> {
   const { messages, pkg } = await publint({ pkgDir: PACKAGE, strict: true })
   assert.deepEqual(
-    messages.map((message) => formatMessage(message, pkg)),
+    messages.map(message => formatMessage(message, pkg)),
     [],
     'publint has complaints',
   )
@@ -89,7 +89,7 @@ function pack(folder: string): string {
   for (const path of ['LICENSE', 'README.md', 'bin/millrace.js', 'dist/index.js', 'dist/index.d.ts']) {
     assert.ok(paths.includes(path), `${path} is not in the package`)
   }
-  const strays = paths.filter((path) =>
+  const strays = paths.filter(path =>
     /\.test\.|-samples\.|broken|crash-runner|state-contract|tsbuildinfo|^src\//.test(path),
   )
   assert.deepEqual(strays, [], 'the package holds what only the repository needs')
@@ -127,9 +127,7 @@ function checkInstalled(folder: string, tarball: string): void {
 }
 
 function rowsOf(folder: string, job: string): string[] {
-  const parts = globSync(`out/part-${job}-out-*`, { cwd: folder }).map((part) =>
-    readFileSync(join(folder, part), 'utf8'),
-  )
+  const parts = globSync(`out/part-${job}-out-*`, { cwd: folder }).map(part => readFileSync(join(folder, part), 'utf8'))
   return parts.join('').trimEnd().split('\n').sort()
 }
 

@@ -19,7 +19,7 @@ const WRITTEN_BY = '<!-- Written by `npm run docs:errors` from packages/millrace
 export function errorPages(): Map<string, string> {
   const codes = Object.keys(ERRORS) as (keyof typeof ERRORS)[]
   return new Map([
-    ...codes.map((code) => [`${code}.md`, errorPage(code, ERRORS[code])] as const),
+    ...codes.map(code => [`${code}.md`, errorPage(code, ERRORS[code])] as const),
     ['README.md', index(codes)],
   ])
 }
@@ -54,7 +54,7 @@ Every error that Millrace expects has a code. \`millrace explain CODE\` prints i
 
 | code | |
 |---|---|
-${codes.map((code) => `| [${code}](${code}.md) | ${inCell(ERRORS[code].title)} |`).join('\n')}
+${codes.map(code => `| [${code}](${code}.md) | ${inCell(ERRORS[code].title)} |`).join('\n')}
 `
 }
 

@@ -33,8 +33,8 @@ const files = globSync(
     exclude: ['**/node_modules/**'],
   },
 )
-  .filter((file) => isLong(file) === options.long)
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .filter(file => isLong(file) === options.long)
+  .filter(file => words.length === 0 || words.some(word => file.includes(word)))
   .sort()
 
 if (files.length === 0) {
@@ -55,7 +55,7 @@ const failures: Failure[] = []
 
 const tests = run({
   cwd: root,
-  files: files.map((file) => join(root, file)),
+  files: files.map(file => join(root, file)),
   concurrency,
   execArgv: ['--import', pathToFileURL(join(import.meta.dirname, 'test-watchdog.ts')).href],
   ...(options.name === undefined ? {} : { testNamePatterns: new RegExp(options.name) }),
@@ -67,15 +67,15 @@ const ownFrames = (error: Error) =>
 
 const fileOf = (path: string | undefined) => (path === undefined ? '' : relative(root, path))
 
-tests.on('test:stdout', (event) => process.stdout.write(event.message))
-tests.on('test:stderr', (event) => process.stderr.write(event.message))
-tests.on('test:fail', (event) => {
+tests.on('test:stdout', event => process.stdout.write(event.message))
+tests.on('test:stderr', event => process.stderr.write(event.message))
+tests.on('test:fail', event => {
   const cause = event.details.error.cause ?? event.details.error
   // A suite fails because its tests do; those are reported themselves.
   if ((event.details.error as { failureType?: string }).failureType === 'subtestsFailed') return
   failures.push({ title: `${fileOf(event.file)}:${event.line ?? 1}  ${event.name}`, error: cause })
 })
-tests.on('test:summary', (event) => {
+tests.on('test:summary', event => {
   if (event.file !== undefined) {
     const mark = event.success ? styleText('green', '✔') : styleText('red', '✖')
     const took = styleText('gray', `${event.counts.tests} tests, ${(event.duration_ms / 1000).toFixed(1)} s`)

@@ -30,9 +30,21 @@ export interface StateResult {
   readonly restoreMs: readonly number[]
 }
 
-export async function benchState(keys: number, records: number, runs: number, intervalMs: number): Promise<StateResult> {
+export async function benchState(
+  keys: number,
+  records: number,
+  runs: number,
+  intervalMs: number,
+): Promise<StateResult> {
   const work = mkdtempSync(join(tmpdir(), 'millrace-state-'))
-  const result = { keys, records, with: [] as Run[], without: [] as Run[], restartToFirstRowMs: [] as number[], restoreMs: [] as number[] }
+  const result = {
+    keys,
+    records,
+    with: [] as Run[],
+    without: [] as Run[],
+    restartToFirstRowMs: [] as number[],
+    restoreMs: [] as number[],
+  }
   try {
     for (let run = 0; run < runs; run++) {
       const once = (name: string, interval: number) => finished(join(work, `${name}-${run}`), interval, keys, records)
@@ -49,7 +61,14 @@ export async function benchState(keys: number, records: number, runs: number, in
 }
 
 function start(storage: string, intervalMs: number, keys: number, records: number, fresh: boolean) {
-  const args = [join(import.meta.dirname, 'millrace.ts'), storage, intervalMs, keys, records, fresh ? 'fresh' : 'go-on'].map(String)
+  const args = [
+    join(import.meta.dirname, 'millrace.ts'),
+    storage,
+    intervalMs,
+    keys,
+    records,
+    fresh ? 'fresh' : 'go-on',
+  ].map(String)
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   return { child, lines: createInterface({ input: child.stdout }) }
 }
@@ -83,7 +102,14 @@ async function killAndRestart(storage: string, intervalMs: number, keys: number,
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values } = parseArgs({ options: { keys: { type: 'string' }, records: { type: 'string' }, runs: { type: 'string' } } })
-  const result = await benchState(Number(values.keys ?? 1e6), Number(values.records ?? 5e6), Number(values.runs ?? 3), 1000)
+  const { values } = parseArgs({
+    options: { keys: { type: 'string' }, records: { type: 'string' }, runs: { type: 'string' } },
+  })
+  const result = await benchState(
+    Number(values.keys ?? 1e6),
+    Number(values.records ?? 5e6),
+    Number(values.runs ?? 3),
+    1000,
+  )
   console.log(JSON.stringify({ bench: 'state', ...result }))
 }

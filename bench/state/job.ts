@@ -41,7 +41,10 @@ export default defineJob(
   flow => {
     const { keys, records } = flow.params
     flow
-      .source('updates', generator({ count: records, next: n => ({ key: random(n, 1) % keys, value: random(n, 2) % 1000 }) }))
+      .source(
+        'updates',
+        generator({ count: records, next: n => ({ key: random(n, 1) % keys, value: random(n, 2) % 1000 }) }),
+      )
       .keyBy(update => update.key)
       .process('aggregate', {
         emits: type<Row>(),
@@ -52,7 +55,12 @@ export default defineJob(
           const after =
             before === undefined
               ? { count: 1, sum: v, min: v, max: v }
-              : { count: before.count + 1, sum: before.sum + v, min: Math.min(before.min, v), max: Math.max(before.max, v) }
+              : {
+                  count: before.count + 1,
+                  sum: before.sum + v,
+                  min: Math.min(before.min, v),
+                  max: Math.max(before.max, v),
+                }
           ctx.state.aggregate.set(after)
           ctx.emit({ key: ctx.key, count: after.count })
         },

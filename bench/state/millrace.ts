@@ -32,4 +32,13 @@ const handle = await run(job, {
 })
 await handle.finished
 const { user, system } = process.cpuUsage()
-console.log(JSON.stringify({ cpuSeconds: (user + system) / 1e6, checkpoints, checkpointMs, newBytes, longestStepMs, longestSnapshotStepMs }))
+console.log(
+  JSON.stringify({
+    cpuSeconds: (user + system) / 1e6,
+    checkpoints,
+    checkpointMs,
+    newBytes,
+    longestStepMs,
+    longestSnapshotStepMs,
+  }),
+)

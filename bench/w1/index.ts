@@ -46,15 +46,31 @@ export function benchW1(text: Text, runs: number, intervalMs: number): W1Result 
       withoutCheckpointsNs.push(perToken(calm.cpuSeconds))
     }
     const { checkpoints, longestCheckpointMs } = last
-    return { tokens: text.tokens, checksum, plainChecksum, millraceNs, withoutCheckpointsNs, plainNs, checkpoints, longestCheckpointMs }
+    return {
+      tokens: text.tokens,
+      checksum,
+      plainChecksum,
+      millraceNs,
+      withoutCheckpointsNs,
+      plainNs,
+      checkpoints,
+      longestCheckpointMs,
+    }
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
 }
 
-function script(name: string, ...args: string[]): { cpuSeconds: number; checkpoints: number; longestCheckpointMs: number } {
+function script(
+  name: string,
+  ...args: string[]
+): { cpuSeconds: number; checkpoints: number; longestCheckpointMs: number } {
   const stdout = execFileSync(process.execPath, [join(import.meta.dirname, name), ...args], { encoding: 'utf8' })
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as { cpuSeconds: number; checkpoints: number; longestCheckpointMs: number }
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as {
+    cpuSeconds: number
+    checkpoints: number
+    longestCheckpointMs: number
+  }
 }
 
 function checksumOf(dir: string): string {
@@ -74,7 +90,9 @@ function median(values: readonly number[]): number {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values } = parseArgs({ options: { bytes: { type: 'string' }, runs: { type: 'string' }, interval: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { bytes: { type: 'string' }, runs: { type: 'string' }, interval: { type: 'string' } },
+  })
   const bytes = Number(values.bytes ?? 200e6)
   const text = ensureText(join(tmpdir(), `millrace-text-${bytes}`), bytes)
   const result = benchW1(text, Number(values.runs ?? 3), Number(values.interval ?? 1000))

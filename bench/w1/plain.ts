@@ -6,7 +6,9 @@ import { createInterface } from 'node:readline'
 const [text, out] = process.argv.slice(2)
 const counts = new Map<string, number>()
 let tokens = 0
-for (const file of readdirSync(text).filter(name => name.startsWith('part-')).sort()) {
+for (const file of readdirSync(text)
+  .filter(name => name.startsWith('part-'))
+  .sort()) {
   const input = createReadStream(join(text, file), { highWaterMark: 1 << 20 })
   for await (const line of createInterface({ input, crlfDelay: Infinity })) {
     for (const word of line.split(' ')) {

@@ -86,7 +86,7 @@ function newestCheckpoint(): { readonly name: string; readonly records: number }
   const none = { name: 'none', records: 0 }
   try {
     const newest = readdirSync(manifests)
-      .filter((name) => name.startsWith('chk-'))
+      .filter(name => name.startsWith('chk-'))
       .sort()
       .at(-1)
     if (newest === undefined) return none
@@ -107,16 +107,16 @@ interface Manifest {
 /** The first rows of an output. */
 function showTable(result: string, caption: string): void {
   const lines = readOutput(join(out, result)).trimEnd().split('\n')
-  const rows = lines.slice(0, 5).map((line) => flat(JSON.parse(line) as Nested))
+  const rows = lines.slice(0, 5).map(line => flat(JSON.parse(line) as Nested))
   say(`${bold(result)}  ${caption}`)
-  const columns = Object.keys(rows[0]).map((name) => {
-    const cells = [name, ...rows.map((row) => String(row[name]))]
-    const width = Math.max(...cells.map((cell) => cell.length))
+  const columns = Object.keys(rows[0]).map(name => {
+    const cells = [name, ...rows.map(row => String(row[name]))]
+    const width = Math.max(...cells.map(cell => cell.length))
     return typeof rows[0][name] === 'number'
-      ? cells.map((cell) => cell.padStart(width))
-      : cells.map((cell) => cell.padEnd(width))
+      ? cells.map(cell => cell.padStart(width))
+      : cells.map(cell => cell.padEnd(width))
   })
-  for (const i of columns[0].keys()) say(`  ${columns.map((cells) => cells[i]).join('  ')}`.trimEnd())
+  for (const i of columns[0].keys()) say(`  ${columns.map(cells => cells[i]).join('  ')}`.trimEnd())
   say(`  … ${count(lines.length)} rows`)
   say()
 }

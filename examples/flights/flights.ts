@@ -48,16 +48,16 @@ const LATE_MINUTES = 15
 
 export default defineJob(
   'flights',
-  (flow) => {
+  flow => {
     const { data, out } = flow.params
 
     const flights = flow
       .source('flights', files.csv(data))
       .map(parseFlight)
-      .eventTime((flight) => flight.scheduled, { outOfOrderness: '24h' })
+      .eventTime(flight => flight.scheduled, { outOfOrderness: '24h' })
 
     flights
-      .keyBy((flight) => flight.origin)
+      .keyBy(flight => flight.origin)
       .window(tumbling('1d'))
       .aggregate(
         'by-day',
@@ -87,7 +87,7 @@ export default defineJob(
      */
     flights
       .filter(tookPlace)
-      .keyBy((leg) => leg.aircraft)
+      .keyBy(leg => leg.aircraft)
       .process('by-aircraft', {
         emits: type<Turnaround>(),
         state: {

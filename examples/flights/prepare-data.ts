@@ -35,12 +35,12 @@ if (original === undefined) {
 
 const [header, ...lines] = gunzipSync(readFileSync(original)).toString().trimEnd().split('\n')
 const names = header.split(',')
-const kept = columns.map((name) => names.indexOf(name))
+const kept = columns.map(name => names.indexOf(name))
 const dayOf = (fields: string[]) => Number(fields[names.indexOf('month')]) * 100 + Number(fields[names.indexOf('day')])
 
 const rows = lines
-  .map((line) => line.split(','))
-  .map((fields) => ({ day: dayOf(fields), line: kept.map((index) => fields[index]).join(',') }))
+  .map(line => line.split(','))
+  .map(fields => ({ day: dayOf(fields), line: kept.map(index => fields[index]).join(',') }))
   .sort((a, b) => a.day - b.day)
 const text = [columns.join(','), ...rows.map(({ line }) => line), ''].join('\n')
 const compressed = gzipSync(text, { level: 9 })

@@ -29,10 +29,10 @@ export function verify(out: string, data: string = dataFile): Verdict[] {
 /** The rows of an output: the visible files, one after the other, in the order of their names. */
 export function readOutput(folder: string): string {
   if (!existsSync(folder)) return ''
-  const parts = readdirSync(folder).filter((name) => !name.startsWith('.'))
+  const parts = readdirSync(folder).filter(name => !name.startsWith('.'))
   return parts
     .sort()
-    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .map(name => readFileSync(join(folder, name), 'utf8'))
     .join('')
 }
 
@@ -41,7 +41,7 @@ type Row = { readonly [column: string]: string }
 function readTable(path: string): Row[] {
   const [header, ...lines] = gunzipSync(readFileSync(path)).toString().trimEnd().split('\n')
   const columns = header.split(',')
-  return lines.map((line) => {
+  return lines.map(line => {
     const fields = line.split(',')
     return Object.fromEntries(columns.map((column, i) => [column, fields[i]]))
   })
@@ -55,10 +55,10 @@ function scheduledOf(row: Row): string {
 
 /** In order of days; the airports of a day in the order in which the file has them first. */
 function expectedDaily(table: readonly Row[]): object[] {
-  const groups = Map.groupBy(table, (row) => `${scheduledOf(row).slice(0, 10)} ${row.origin}`)
+  const groups = Map.groupBy(table, row => `${scheduledOf(row).slice(0, 10)} ${row.origin}`)
   return [...groups].map(([group, all]) => {
     const [day, origin] = group.split(' ')
-    const departed = all.filter((row) => row.dep_delay !== 'NA').map((row) => Number(row.dep_delay))
+    const departed = all.filter(row => row.dep_delay !== 'NA').map(row => Number(row.dep_delay))
     const total = departed.reduce((sum, delay) => sum + delay, 0)
     return {
       day,
@@ -73,9 +73,9 @@ function expectedDaily(table: readonly Row[]): object[] {
 
 /** In order of the second leg's scheduled departure; at the same minute in the order in which the file has the aircraft. */
 function expectedTurnarounds(table: readonly Row[]): object[] {
-  const departed = table.filter((row) => row.dep_delay !== 'NA')
-  const legs = [...Map.groupBy(departed, (row) => `${scheduledOf(row)} ${row.tailnum}`).values()]
-    .map((rows) => ({ time: Date.parse(`${scheduledOf(rows[0])}Z`), rows }))
+  const departed = table.filter(row => row.dep_delay !== 'NA')
+  const legs = [...Map.groupBy(departed, row => `${scheduledOf(row)} ${row.tailnum}`).values()]
+    .map(rows => ({ time: Date.parse(`${scheduledOf(rows[0])}Z`), rows }))
     .sort((a, b) => a.time - b.time)
     .flatMap(({ rows }) => rows)
   const last = new Map<string, Row>()
@@ -104,8 +104,8 @@ function expectedTurnarounds(table: readonly Row[]): object[] {
 }
 
 function compare(result: string, expected: readonly object[], found: string): Verdict {
-  const lines = expected.map((row) => JSON.stringify(row))
-  if (found === lines.map((line) => `${line}\n`).join('')) return { result, rows: lines.length, difference: undefined }
+  const lines = expected.map(row => JSON.stringify(row))
+  if (found === lines.map(line => `${line}\n`).join('')) return { result, rows: lines.length, difference: undefined }
   const foundLines = found.split('\n')
   const at = lines.findIndex((line, i) => line !== foundLines[i])
   const difference =

@@ -30,9 +30,9 @@ test('with --json a run is one line of JSON per event, and nothing on standard e
   const events = stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line))
+    .map(line => JSON.parse(line))
   const [started, ended] = [events[0], events.at(-1)]
-  const of = (type: string) => events.filter((event) => event.type === type)
+  const of = (type: string) => events.filter(event => event.type === type)
   assert.deepEqual(
     { ...started, plan: started.plan.length, tookMs: typeof started.tookMs },
     {

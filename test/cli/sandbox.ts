@@ -40,7 +40,7 @@ export class Sandbox {
     mkdirSync(join(this.folder, 'node_modules'))
     symlinkSync(PACKAGE, join(this.folder, 'node_modules/millrace'))
     after(async () => {
-      await Promise.all([...this.running].map((each) => each.end('SIGKILL')))
+      await Promise.all([...this.running].map(each => each.end('SIGKILL')))
       rmSync(this.folder, { recursive: true, force: true })
     })
   }
@@ -61,7 +61,7 @@ export class Sandbox {
   }
 
   start(args: string, env: NodeJS.ProcessEnv = {}): Running {
-    const child = spawn(process.execPath, [LAUNCHER, ...args.split(' ').filter((arg) => arg !== '')], {
+    const child = spawn(process.execPath, [LAUNCHER, ...args.split(' ').filter(arg => arg !== '')], {
       cwd: this.folder,
       env: { ...process.env, NODE_DISABLE_COLORS: '1', ...env },
     })
@@ -99,8 +99,8 @@ export class Sandbox {
 
   /** Lines of all visible files of a folder. */
   lines(folder: string): string[] {
-    const names = readdirSync(this.path(folder)).filter((name) => !name.startsWith('.'))
-    return names.toSorted().flatMap((name) => readFileSync(this.path(folder, name), 'utf8').split('\n').filter(Boolean))
+    const names = readdirSync(this.path(folder)).filter(name => !name.startsWith('.'))
+    return names.toSorted().flatMap(name => readFileSync(this.path(folder, name), 'utf8').split('\n').filter(Boolean))
   }
 }
 

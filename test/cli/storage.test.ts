@@ -71,7 +71,7 @@ describe('jobs and snapshots', () => {
         .trim()
         .split('\n')
         .slice(1)
-        .map((line) => line.split(' ')[0]),
+        .map(line => line.split(' ')[0]),
       names,
     )
     const { job, snapshots } = await source.json('snapshots endless.ts')
@@ -325,7 +325,7 @@ describe('damage', () => {
   test('a reference that leads out of the folder is never followed', async () => {
     for (const file of ['../../../etc/passwd', '/etc/passwd', 'segments/../../x.seg']) {
       const sandbox = copyOf()
-      forge(manifestOf(sandbox, names[0]), (manifest) => (manifest.segments[0].file = file))
+      forge(manifestOf(sandbox, names[0]), manifest => (manifest.segments[0].file = file))
       const inspected = await sandbox.run(`inspect ${names[0]}`)
       assert.equal(inspected.code, 3)
       assert.match(inspected.stderr, /^error BAD_REFERENCE: .*which is not inside the job's folder/)
@@ -337,7 +337,7 @@ describe('damage', () => {
 
   test('lengths of 10 GB in a manifest or a segment are damage, not an allocation', async () => {
     const sandbox = copyOf()
-    forge(manifestOf(sandbox, names[0]), (manifest) => (manifest.segments[0].sizeBytes = 10_000_000_000))
+    forge(manifestOf(sandbox, names[0]), manifest => (manifest.segments[0].sizeBytes = 10_000_000_000))
     const { findings } = await sandbox.json('fsck endless', 1)
     assert.equal(findings[0].code, 'SNAPSHOT_DAMAGED')
 

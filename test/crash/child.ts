@@ -28,8 +28,8 @@ const {
   stopAfter,
   cancelAfter,
   ...options
-}: ChildOptions = JSON.parse(text!)
-const module = pathToFileURL(file!).href
+}: ChildOptions = JSON.parse(text)
+const module = pathToFileURL(file).href
 installFailpoints()
 const job = await importJob(module)
 say('starting')

@@ -86,7 +86,7 @@ class Killed {
 
   /** Oldest first. */
   get snapshots(): { readonly id: number; readonly file: string; readonly segments: readonly string[] }[] {
-    return this.list('manifests').map((name) => {
+    return this.list('manifests').map(name => {
       const manifest = this.readManifest(`manifests/${name}`)
       return {
         id: manifest.id,
@@ -116,19 +116,19 @@ class Killed {
       storage: 'store',
       params: { everyMs: 0 },
       checkpointing: { interval: 20, retain: RETAIN },
-      onEvent: (event) => void events.push(event),
+      onEvent: event => void events.push(event),
       ...options,
     })
-      .then((handle) => handle.finished)
+      .then(handle => handle.finished)
       .then(
         () => undefined,
         (error: unknown) => error as MillraceError,
       )
-    const started = events.find((event) => event.type === 'started')
+    const started = events.find(event => event.type === 'started')
     return {
       restored: started?.manifest?.id,
       skipped: started?.decision.kind === 'restore' ? started.decision.skipped.map(({ id }) => id) : [],
-      warnings: events.flatMap((event) => (event.type === 'log' && event.level === 'warn' ? [event.message] : [])),
+      warnings: events.flatMap(event => (event.type === 'log' && event.level === 'warn' ? [event.message] : [])),
       error,
     }
   }
@@ -136,21 +136,21 @@ class Killed {
   async assertOutput(): Promise<void> {
     const expected = await undisturbedOutput(this.job)
     const found = readOutput(this.job, this.dir)
-    for (const output of this.job.outputs) assertSameText(found[output]!, expected[output]!, `output ${output}`)
+    for (const output of this.job.outputs) assertSameText(found[output], expected[output], `output ${output}`)
   }
 
   /** Every file of the storage but locks and the log, with what is in it. */
   contents(): { [name: string]: string } {
-    const names = ['manifests', 'segments', 'runs'].flatMap((folder) =>
-      this.list(folder).map((name) => `${folder}/${name}`),
+    const names = ['manifests', 'segments', 'runs'].flatMap(folder =>
+      this.list(folder).map(name => `${folder}/${name}`),
     )
-    return Object.fromEntries(names.map((name) => [name, readFileSync(this.path(name)).toString('latin1')]))
+    return Object.fromEntries(names.map(name => [name, readFileSync(this.path(name)).toString('latin1')]))
   }
 }
 
 const flip = (at: number) => (bytes: Buffer) => {
   const index = at < 0 ? bytes.length + at : at
-  bytes[index] = bytes[index]! ^ 0x10
+  bytes[index] = bytes[index] ^ 0x10
 }
 const cut = (at: number) => (bytes: Buffer) => bytes.subarray(0, at < 0 ? bytes.length + at : at)
 
@@ -174,18 +174,18 @@ const SEGMENT_DAMAGE: { readonly [what: string]: (bytes: Buffer) => Uint8Array |
   'the checkpoint id in its header': flip(24),
   'the zeros of its header': flip(40),
   'the checksum of its header': flip(60),
-  'the length of its first block': (bytes) => flip(partsOf(bytes).firstBlock!)(bytes),
-  'a huge length of its first block': (bytes) => void bytes.writeUInt32LE(0xffff_fff0, HEADER_BYTES),
-  'the flags of its first block': (bytes) => flip(partsOf(bytes).firstBlock! + 4)(bytes),
-  'an entry of its first block': (bytes) => flip(partsOf(bytes).firstBlock! + 12)(bytes),
-  'an entry of a block in the middle': (bytes) => flip(partsOf(bytes).middleBlock! + 12)(bytes),
-  'the checksum of the last block': (bytes) => flip(partsOf(bytes).dictionary! - 1)(bytes),
-  'the length of its dictionary': (bytes) => flip(partsOf(bytes).dictionary!)(bytes),
-  'a letter in its dictionary': (bytes) => flip(partsOf(bytes).dictionary! + 20)(bytes),
-  'the checksum of its dictionary': (bytes) => flip(partsOf(bytes).index! - 1)(bytes),
-  'the first row of its index': (bytes) => flip(partsOf(bytes).index!)(bytes),
-  'a row in the middle of its index': (bytes) => flip(partsOf(bytes).middleRow! + 9)(bytes),
-  'the last row of its index': (bytes) => flip(partsOf(bytes).lastRow! + 4)(bytes),
+  'the length of its first block': bytes => flip(partsOf(bytes).firstBlock)(bytes),
+  'a huge length of its first block': bytes => void bytes.writeUInt32LE(0xffff_fff0, HEADER_BYTES),
+  'the flags of its first block': bytes => flip(partsOf(bytes).firstBlock + 4)(bytes),
+  'an entry of its first block': bytes => flip(partsOf(bytes).firstBlock + 12)(bytes),
+  'an entry of a block in the middle': bytes => flip(partsOf(bytes).middleBlock + 12)(bytes),
+  'the checksum of the last block': bytes => flip(partsOf(bytes).dictionary - 1)(bytes),
+  'the length of its dictionary': bytes => flip(partsOf(bytes).dictionary)(bytes),
+  'a letter in its dictionary': bytes => flip(partsOf(bytes).dictionary + 20)(bytes),
+  'the checksum of its dictionary': bytes => flip(partsOf(bytes).index - 1)(bytes),
+  'the first row of its index': bytes => flip(partsOf(bytes).index)(bytes),
+  'a row in the middle of its index': bytes => flip(partsOf(bytes).middleRow + 9)(bytes),
+  'the last row of its index': bytes => flip(partsOf(bytes).lastRow + 4)(bytes),
   'the index offset in its footer': flip(-48),
   'the number of rows in its footer': flip(-40),
   'the index checksum in its footer': flip(-36),
@@ -196,10 +196,10 @@ const SEGMENT_DAMAGE: { readonly [what: string]: (bytes: Buffer) => Uint8Array |
   'the magic of its footer': flip(-1),
   'everything cut off': cut(0),
   'all but its header cut off': cut(HEADER_BYTES),
-  'its second half cut off': (bytes) => cut(bytes.length >> 1)(bytes),
+  'its second half cut off': bytes => cut(bytes.length >> 1)(bytes),
   'its footer cut off': cut(-FOOTER_BYTES),
   'its last byte cut off': cut(-1),
-  'a byte too many': (bytes) => Buffer.concat([bytes, Buffer.from([0])]),
+  'a byte too many': bytes => Buffer.concat([bytes, Buffer.from([0])]),
 }
 
 /** Flips one byte within the first match. */
@@ -223,22 +223,22 @@ const MANIFEST_DAMAGE: { readonly [what: string]: (bytes: Buffer) => Uint8Array 
   'the size of a segment': flipIn(/"sizeBytes": \d/),
   'the checksum of a segment': flipIn(/"checksum": \d/),
   'a watermark or the end of its fields': flipIn(/"watermarks": \{/),
-  'its checksum': (bytes) => flip(bytes.lastIndexOf('"checksum": ') + 12)(bytes),
+  'its checksum': bytes => flip(bytes.lastIndexOf('"checksum": ') + 12)(bytes),
   'everything cut off': cut(0),
-  'its second half cut off': (bytes) => cut(bytes.length >> 1)(bytes),
+  'its second half cut off': bytes => cut(bytes.length >> 1)(bytes),
   'its last byte cut off': cut(-1),
-  'a byte too many': (bytes) => Buffer.concat([bytes, Buffer.from('\n')]),
-  'zeros instead of everything': (bytes) => void bytes.fill(0),
+  'a byte too many': bytes => Buffer.concat([bytes, Buffer.from('\n')]),
+  'zeros instead of everything': bytes => void bytes.fill(0),
 }
 
 /** Well sealed, and yet not to be believed. */
 const FORGED: { readonly [what: string]: (manifest: any) => void } = {
-  'a segment outside of the job': (manifest) => void (manifest.segments[0].file = '../../elsewhere/1-1.seg'),
-  'an absolute reference': (manifest) => void (manifest.segments[0].file = '/etc/passwd'),
-  'a segment of ten gigabytes': (manifest) => void (manifest.segments[0].sizeBytes = 10_000_000_000),
-  'another checksum of a segment': (manifest) => void (manifest.segments[0].checksum ^= 1),
-  'more entries than the segment has': (manifest) => void (manifest.segments[0].entries += 1),
-  'no segments at all, in a word': (manifest) => void (manifest.segments = 'none'),
+  'a segment outside of the job': manifest => void (manifest.segments[0].file = '../../elsewhere/1-1.seg'),
+  'an absolute reference': manifest => void (manifest.segments[0].file = '/etc/passwd'),
+  'a segment of ten gigabytes': manifest => void (manifest.segments[0].sizeBytes = 10_000_000_000),
+  'another checksum of a segment': manifest => void (manifest.segments[0].checksum ^= 1),
+  'more entries than the segment has': manifest => void (manifest.segments[0].entries += 1),
+  'no segments at all, in a word': manifest => void (manifest.segments = 'none'),
 }
 
 for (const job of [SHORT_LIVES, TRIPS]) {
@@ -249,7 +249,7 @@ for (const job of [SHORT_LIVES, TRIPS]) {
 
     const fallsBack = async (): Promise<void> => {
       const [older, newest] = killed.snapshots.slice(-2)
-      await fallsBackFrom(newest!.id, older!.id)
+      await fallsBackFrom(newest.id, older.id)
     }
     const fallsBackFrom = async (newest: number, older: number): Promise<void> => {
       const { restored, skipped, warnings, error } = await killed.finish()
@@ -257,7 +257,7 @@ for (const job of [SHORT_LIVES, TRIPS]) {
       assert.equal(restored, older)
       assert.deepEqual(skipped, [newest])
       assert.ok(
-        warnings.some((warning) => warning.includes(`checkpoint ${newest} `)),
+        warnings.some(warning => warning.includes(`checkpoint ${newest} `)),
         warnings.join('\n'),
       )
       await killed.assertOutput()
@@ -267,7 +267,7 @@ for (const job of [SHORT_LIVES, TRIPS]) {
       test(`segment: ${what}`, async () => {
         const [older, newest] = killed.snapshots.slice(-2)
         killed.damage(
-          newest!.segments.find((file) => !older!.segments.includes(file))!,
+          newest.segments.find(file => !older.segments.includes(file))!,
           change,
         )
         await fallsBack()
@@ -276,7 +276,7 @@ for (const job of [SHORT_LIVES, TRIPS]) {
 
     test('segment: it is gone', async () => {
       const [older, newest] = killed.snapshots.slice(-2)
-      rmSync(killed.path(newest!.segments.find((file) => !older!.segments.includes(file))!))
+      rmSync(killed.path(newest.segments.find(file => !older.segments.includes(file))!))
       await fallsBack()
     })
 
@@ -285,18 +285,18 @@ for (const job of [SHORT_LIVES, TRIPS]) {
     for (const [what, change] of Object.entries(MANIFEST_DAMAGE)) {
       test(`manifest: ${what}`, async () => {
         const [older, newest] = killed.snapshots.slice(-2)
-        killed.damage(newest!.file, change)
-        await fallsBackFrom(newest!.id, older!.id)
+        killed.damage(newest.file, change)
+        await fallsBackFrom(newest.id, older.id)
       })
     }
 
     for (const [what, change] of Object.entries(FORGED)) {
       test(`manifest: ${what}`, async () => {
         const [older, newest] = killed.snapshots.slice(-2)
-        const manifest = killed.readManifest(newest!.file)
+        const manifest = killed.readManifest(newest.file)
         change(manifest)
-        killed.damage(newest!.file, () => sealJson(manifest))
-        await fallsBackFrom(newest!.id, older!.id)
+        killed.damage(newest.file, () => sealJson(manifest))
+        await fallsBackFrom(newest.id, older.id)
       })
     }
   })
@@ -309,11 +309,11 @@ describe('what is damaged in the folder of a killed run:', () => {
 
   test('two damaged snapshots are both reported, and the third is used', async () => {
     const [third, second, first] = killed.snapshots.slice(-3)
-    killed.damage(first!.file, flip(50))
-    killed.damage(second!.file, cut(-1))
+    killed.damage(first.file, flip(50))
+    killed.damage(second.file, cut(-1))
     const { restored, skipped } = await killed.finish()
-    assert.equal(restored, third!.id)
-    assert.deepEqual(skipped, [first!.id, second!.id])
+    assert.equal(restored, third.id)
+    assert.deepEqual(skipped, [first.id, second.id])
     await killed.assertOutput()
   })
 
@@ -329,9 +329,7 @@ describe('what is damaged in the folder of a killed run:', () => {
   })
 
   test('a segment that all snapshots need: nothing starts, and nothing is deleted', async () => {
-    const shared = killed.snapshots
-      .map(({ segments }) => segments)
-      .reduce((a, b) => a.filter((file) => b.includes(file)))
+    const shared = killed.snapshots.map(({ segments }) => segments).reduce((a, b) => a.filter(file => b.includes(file)))
     killed.damage(shared.at(-1)!, flip(100))
     const files = killed.contents()
     const { error } = await killed.finish()
@@ -353,11 +351,11 @@ describe('what is damaged in the folder of a killed run:', () => {
     const { warnings } = await killed.finish()
     const left = Object.keys(killed.contents())
     assert.deepEqual(
-      before.filter((name) => !left.includes(name)),
+      before.filter(name => !left.includes(name)),
       [],
     )
     assert.ok(
-      warnings.some((warning) => warning.includes('nothing is cleared up') && warning.includes(newest.file)),
+      warnings.some(warning => warning.includes('nothing is cleared up') && warning.includes(newest.file)),
       warnings.join('\n'),
     )
   })
@@ -431,16 +429,16 @@ describe('a sink that cannot take back what it committed:', () => {
     type: 'one-way',
     retracts: false,
     open: async () => ({
-      write: (record) => void written.push(record),
+      write: record => void written.push(record),
       prepareCommit: async () => ({ committables: [] }),
       commit: async () => undefined,
       close: async () => undefined,
     }),
   }
-  const job = defineJob('one-way', (flow) => {
-    const numbers = flow.source('numbers', generator({ next: (i) => i, rate: 5000 }))
+  const job = defineJob('one-way', flow => {
+    const numbers = flow.source('numbers', generator({ next: i => i, rate: 5000 }))
     numbers
-      .keyBy((i) => i % 10)
+      .keyBy(i => i % 10)
       .reduce('sums', (a, b) => a + b)
       .sink('out', oneWay)
   })
@@ -452,11 +450,11 @@ describe('a sink that cannot take back what it committed:', () => {
     await first.stop()
     const manifests = join(storage, 'one-way', 'manifests')
     const [older, newest] = readdirSync(manifests).sort().slice(-2)
-    const path = join(manifests, newest!)
+    const path = join(manifests, newest)
     writeFileSync(path, readFileSync(path).subarray(0, -1))
-    await assert.rejects(run(job, { storage }), (error) => isMillraceError(error, 'FALLBACK_REFUSED'))
-    assert.deepEqual(readdirSync(manifests).includes(newest!), true)
-    const from = `chk-${Number(/\d+/.exec(older!)![0])}`
+    await assert.rejects(run(job, { storage }), error => isMillraceError(error, 'FALLBACK_REFUSED'))
+    assert.deepEqual(readdirSync(manifests).includes(newest), true)
+    const from = `chk-${Number(/\d+/.exec(older)![0])}`
     const second = await run(job, { storage, from })
     await second.stop()
   })

@@ -54,12 +54,12 @@ class Bench {
 
   start(options: Partial<RunOptions> & { readonly count?: number; readonly rate?: number } = {}): Promise<JobHandle> {
     const { count, rate = 20_000, ...runOptions } = options
-    const source = generator({ next: (i) => i, rate, ...(count !== undefined && { count }) })
-    const job = defineJob(NAME, (flow) => {
+    const source = generator({ next: i => i, rate, ...(count !== undefined && { count }) })
+    const job = defineJob(NAME, flow => {
       flow
         .source('numbers', source)
-        .map((i) => ({ key: i % this.keys, n: 1 }))
-        .keyBy((record) => record.key)
+        .map(i => ({ key: i % this.keys, n: 1 }))
+        .keyBy(record => record.key)
         .reduce('counts', (a, b) => ({ key: a.key, n: a.n + b.n }))
         .map(({ key, n }) => `${key} ${n}`)
         .sink('out', files.writeLines(this.out))
@@ -69,7 +69,7 @@ class Bench {
       ...runOptions,
       checkpointing: { interval: 10, tolerableFailures: 100_000, ...runOptions.checkpointing },
       restart: { initialDelay: 1, ...runOptions.restart },
-      onEvent: (event) => this.receive(event),
+      onEvent: event => this.receive(event),
     })
   }
 
@@ -85,7 +85,7 @@ class Bench {
 
   /** The next checkpoint that ends like that. */
   next(isIt: (outcome: Outcome) => boolean): Promise<Outcome> {
-    return new Promise((resolve) => this.waiting.push({ isIt, resolve }))
+    return new Promise(resolve => this.waiting.push({ isIt, resolve }))
   }
 
   async nextComplete(count = 1): Promise<Outcome> {
@@ -95,8 +95,8 @@ class Bench {
   }
 
   async nextFailed(count = 1): Promise<Outcome> {
-    let outcome = await this.next((each) => !isComplete(each))
-    for (let i = 1; i < count; i++) outcome = await this.next((each) => !isComplete(each))
+    let outcome = await this.next(each => !isComplete(each))
+    for (let i = 1; i < count; i++) outcome = await this.next(each => !isComplete(each))
     return outcome
   }
 
@@ -113,7 +113,7 @@ class Bench {
   get parts(): string[] {
     return existsSync(this.out)
       ? readdirSync(this.out)
-          .filter((name) => !name.startsWith('.'))
+          .filter(name => !name.startsWith('.'))
           .sort()
       : []
   }
@@ -121,7 +121,7 @@ class Bench {
   /** Every record once, in order, as far as the output goes. Returns how many. */
   assertExact(): number {
     const lines = this.parts
-      .map((part) => readFileSync(join(this.out, part), 'utf8'))
+      .map(part => readFileSync(join(this.out, part), 'utf8'))
       .join('')
       .split('\n')
       .slice(0, -1)
@@ -133,7 +133,7 @@ class Bench {
   }
 
   get started(): Extract<JobEvent, { readonly type: 'started' }>[] {
-    return this.events.filter((event) => event.type === 'started')
+    return this.events.filter(event => event.type === 'started')
   }
 }
 
@@ -141,7 +141,7 @@ const isComplete = (outcome: Outcome): boolean => outcome.outcome === 'complete'
 const failsWith = (code: string) => (error: unknown) => isMillraceError(error) && error.code === code
 
 for (const error of ['ENOSPC', 'EROFS'] as const) {
-  test(`${error} for a while: checkpoints fail and say so, the job goes on, and the next one that works holds everything`, async (context) => {
+  test(`${error} for a while: checkpoints fail and say so, the job goes on, and the next one that works holds everything`, async context => {
     const bench = new Bench(context)
     const first = await bench.start()
     await bench.nextComplete(3)
@@ -168,13 +168,13 @@ for (const error of ['ENOSPC', 'EROFS'] as const) {
   })
 }
 
-test('invariant 3: after failed checkpoints a kill and a restart find every change since the last published one', async (context) => {
+test('invariant 3: after failed checkpoints a kill and a restart find every change since the last published one', async context => {
   const bench = new Bench(context)
   const first = await bench.start()
   await bench.nextComplete(2)
   for (let round = 0; round < 6; round++) {
-    const operation = (['create', 'write', 'finish'] as const)[round % 3]!
-    await bench.failCheckpoint((call) =>
+    const operation = (['create', 'write', 'finish'] as const)[round % 3]
+    await bench.failCheckpoint(call =>
       bench.store.fail(operation, { call, nameIncludes: 'segments/', error: 'ENOSPC' }),
     )
     await bench.nextComplete()
@@ -186,13 +186,13 @@ test('invariant 3: after failed checkpoints a kill and a restart find every chan
   bench.assertExact()
 })
 
-test('invariant 3: a write that fails while much state is still being serialised loses none of it', async (context) => {
+test('invariant 3: a write that fails while much state is still being serialised loses none of it', async context => {
   const bench = new Bench(context, 30_000)
   const busy = { rate: 300_000, checkpointing: { interval: 150 } }
   const first = await bench.start(busy)
   await bench.nextComplete()
   for (const operation of ['create', 'write'] as const) {
-    await bench.failCheckpoint((call) =>
+    await bench.failCheckpoint(call =>
       bench.store.fail(operation, { call, nameIncludes: 'segments/', error: 'ENOSPC' }),
     )
     await bench.nextComplete()
@@ -204,18 +204,18 @@ test('invariant 3: a write that fails while much state is still being serialised
   assert.ok(bench.assertExact() > 2 * bench.keys)
 })
 
-test('a segment of which half was written is garbage that is swept', async (context) => {
+test('a segment of which half was written is garbage that is swept', async context => {
   const bench = new Bench(context)
   const handle = await bench.start()
   await bench.nextComplete(2)
-  await bench.failCheckpoint((call) => bench.store.tear('write', { call, nameIncludes: 'segments/', error: 'ENOSPC' }))
+  await bench.failCheckpoint(call => bench.store.tear('write', { call, nameIncludes: 'segments/', error: 'ENOSPC' }))
   await bench.nextComplete(3)
   await handle.stop()
   bench.assertExact()
   assert.deepEqual((await fsck(bench.inner.job(NAME), NAME)).findings, [])
 })
 
-test('a manifest that cannot be published fails its checkpoint; its output is committed by the next', async (context) => {
+test('a manifest that cannot be published fails its checkpoint; its output is committed by the next', async context => {
   const bench = new Bench(context)
   const handle = await bench.start()
   await bench.nextComplete(2)
@@ -228,18 +228,18 @@ test('a manifest that cannot be published fails its checkpoint; its output is co
   bench.assertExact()
   // Invariant 2: an abort discards no committable.
   assert.ok(
-    bench.parts.some((part) => part.includes(String(failed.id).padStart(12, '0'))),
+    bench.parts.some(part => part.includes(String(failed.id).padStart(12, '0'))),
     bench.parts.join(' '),
   )
 })
 
-test('more failures in a row than tolerated: the job fails, and a later start loses nothing', async (context) => {
+test('more failures in a row than tolerated: the job fails, and a later start loses nothing', async context => {
   const bench = new Bench(context)
   const first = await bench.start({ checkpointing: { tolerableFailures: 3 } })
   await bench.nextComplete(2)
   bench.store.failWrites('ENOSPC')
   await assert.rejects(first.finished, failsWith('CHECKPOINT_FAILED'))
-  assert.equal(bench.outcomes.filter((outcome) => !isComplete(outcome)).length, 4)
+  assert.equal(bench.outcomes.filter(outcome => !isComplete(outcome)).length, 4)
   bench.store.heal()
   const last = bench.outcomes.findLast(isComplete)!
   const second = await bench.start()
@@ -249,18 +249,18 @@ test('more failures in a row than tolerated: the job fails, and a later start lo
   bench.assertExact()
 })
 
-test('failures within what is tolerated are forgotten at the next checkpoint that works', async (context) => {
+test('failures within what is tolerated are forgotten at the next checkpoint that works', async context => {
   const bench = new Bench(context)
   const handle = await bench.start({ checkpointing: { tolerableFailures: 1 } })
   for (let round = 0; round < 4; round++) {
-    await bench.failCheckpoint((call) => bench.store.fail('create', { call, nameIncludes: 'segments/' }))
+    await bench.failCheckpoint(call => bench.store.fail('create', { call, nameIncludes: 'segments/' }))
     await bench.nextComplete()
   }
   await handle.stop()
   bench.assertExact()
 })
 
-test('the final checkpoint of a bounded job fails: the job fails, and the next start finishes it', async (context) => {
+test('the final checkpoint of a bounded job fails: the job fails, and the next start finishes it', async context => {
   const bench = new Bench(context)
   const first = await bench.start({ count: 3000, checkpointing: { interval: '1h' } })
   bench.store.failWrites('ENOSPC')
@@ -271,7 +271,7 @@ test('the final checkpoint of a bounded job fails: the job fails, and the next s
   assert.equal(bench.assertExact(), 3000)
 })
 
-test('a failed stop says so, and the job is not stopped as if nothing were lost', async (context) => {
+test('a failed stop says so, and the job is not stopped as if nothing were lost', async context => {
   const bench = new Bench(context)
   const first = await bench.start()
   await bench.nextComplete(2)
@@ -285,7 +285,7 @@ test('a failed stop says so, and the job is not stopped as if nothing were lost'
   bench.assertExact()
 })
 
-test('invariant 2: a manifest whose publish lost its reply counts as published', async (context) => {
+test('invariant 2: a manifest whose publish lost its reply counts as published', async context => {
   const bench = new Bench(context)
   const first = await bench.start()
   await bench.nextComplete(2)
@@ -301,12 +301,12 @@ test('invariant 2: a manifest whose publish lost its reply counts as published',
   bench.assertExact()
 })
 
-test('invariant 2: a publish whose outcome stays unknown ends the attempt, and the restart finds what is there', async (context) => {
+test('invariant 2: a publish whose outcome stays unknown ends the attempt, and the restart finds what is there', async context => {
   const bench = new Bench(context)
   const failed = new Error('the connection broke')
   let unknown: string | undefined
   let isReread = false
-  const storage = overriding(bench.inner, (store) => ({
+  const storage = overriding(bench.inner, store => ({
     publish: async (name: string, bytes: Uint8Array) => {
       const outcome = await store.publish(name, bytes)
       if (unknown !== undefined || !name.startsWith('manifests/') || bench.outcomes.length < 3) return outcome
@@ -325,12 +325,12 @@ test('invariant 2: a publish whose outcome stays unknown ends the attempt, and t
   await bench.nextComplete(5)
   assert.equal(handle.status().restarts, 1)
   assert.equal(bench.started.at(-1)!.manifest!.id, idOf(unknown!), 'what was published in silence was found')
-  assert.ok(!bench.outcomes.some((outcome) => outcome.id === idOf(unknown!)), 'it was neither completed nor aborted')
+  assert.ok(!bench.outcomes.some(outcome => outcome.id === idOf(unknown!)), 'it was neither completed nor aborted')
   await handle.stop()
   bench.assertExact()
 })
 
-test('a store that is poisoned by a failed fsync ends the job; another process goes on', async (context) => {
+test('a store that is poisoned by a failed fsync ends the job; another process goes on', async context => {
   const bench = new Bench(context)
   const first = await bench.start({ checkpointing: { tolerableFailures: 2 } })
   await bench.nextComplete(2)
@@ -343,11 +343,11 @@ test('a store that is poisoned by a failed fsync ends the job; another process g
   bench.assertExact()
 })
 
-test('a checkpoint that takes too long expires, and what comes of it later hurts nobody', async (context) => {
+test('a checkpoint that takes too long expires, and what comes of it later hurts nobody', async context => {
   const bench = new Bench(context)
   const gate = Promise.withResolvers<void>()
   let isSlow = false
-  const slow = overriding(bench.inner, (store) => ({
+  const slow = overriding(bench.inner, store => ({
     create: async (name: string) => {
       const writer = await store.create(name)
       if (isSlow) await gate.promise
@@ -367,12 +367,12 @@ test('a checkpoint that takes too long expires, and what comes of it later hurts
   assert.deepEqual((await fsck(bench.inner.job(NAME), NAME)).findings, [])
 })
 
-test('invariant 7: an owner that is replaced while it publishes leaves a stray, commits nothing more and stops', async (context) => {
+test('invariant 7: an owner that is replaced while it publishes leaves a stray, commits nothing more and stops', async context => {
   const bench = new Bench(context)
   const store = bench.inner.job(NAME)
   let stray: string | undefined
   let partsThen: string[] = []
-  const fenced = overriding(bench.inner, (store) => ({
+  const fenced = overriding(bench.inner, store => ({
     publish: async (name: string, bytes: Uint8Array) => {
       if (stray === undefined && bench.outcomes.filter(isComplete).length >= 3 && name.startsWith('manifests/')) {
         stray = name
@@ -398,7 +398,7 @@ test('invariant 7: an owner that is replaced while it publishes leaves a stray, 
   assert.deepEqual((await fsck(store, NAME)).findings, [])
 })
 
-test('invariant 7: an owner that is replaced between two checkpoints publishes nothing more', async (context) => {
+test('invariant 7: an owner that is replaced between two checkpoints publishes nothing more', async context => {
   const bench = new Bench(context)
   const store = bench.inner.job(NAME)
   const first = await bench.start()

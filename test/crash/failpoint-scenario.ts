@@ -17,7 +17,7 @@ const EARLIER_DEATH: Doom = { at: 'checkpoint.after-commit', pass: 3 }
 export async function dieAt(job: CrashJob, dooms: readonly FailpointDoom[]): Promise<void> {
   const dir = makeFixture(job)
   const fresh = dooms.some(({ at }) => IN_A_FRESH_START.includes(at))
-  const needsPast = fresh || AFTER_A_CRASH.includes(dooms[0]!.at)
+  const needsPast = fresh || AFTER_A_CRASH.includes(dooms[0].at)
   if (needsPast) await assertDies(job, dir, EARLIER_DEATH, {})
   for (const doom of dooms) {
     await assertDies(job, dir, doom, IN_A_FRESH_START.includes(doom.at) ? { fresh: true } : {})

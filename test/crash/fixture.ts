@@ -3,12 +3,13 @@
  * run, byte for byte, and nothing left over.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { localStorage } from '../../packages/millrace/src/store/local/index.ts'
+import { MAX_SEGMENTS } from '../../packages/millrace/src/snapshot/merge-policy.ts'
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
 import {
   runUntilFinished,
@@ -56,7 +57,7 @@ function csvOf(seed: number, count: number): string {
 }
 
 function linesOf(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+  return rows.map(row => `${JSON.stringify(row)}\n`).join('')
 }
 
 function eventLines(seed: number, count: number): string {
@@ -65,7 +66,7 @@ function eventLines(seed: number, count: number): string {
     Array.from({ length: count }, (_, i) => ({
       user: `user ${Math.floor(random() * 400)}`,
       n: i % 10,
-      text: 'ABCDEFGH'[Math.floor(random() * 8)]!.repeat(Math.floor(random() * 60)),
+      text: 'ABCDEFGH'[Math.floor(random() * 8)].repeat(Math.floor(random() * 60)),
     })),
   )
 }
@@ -98,10 +99,7 @@ export const GZIP_EVENTS: CrashJob = {
   makeInput(dir) {
     writeFileSync(join(dir, 'events-1.ndjson.gz'), gzipSync(eventLines(6, 4000)))
     // Several members in one file, as appending to a compressed log makes them.
-    writeFileSync(
-      join(dir, 'events-2.ndjson.gz'),
-      Buffer.concat([7, 8].map((seed) => gzipSync(eventLines(seed, 1000)))),
-    )
+    writeFileSync(join(dir, 'events-2.ndjson.gz'), Buffer.concat([7, 8].map(seed => gzipSync(eventLines(seed, 1000)))))
   },
 }
 
@@ -109,7 +107,7 @@ export const JOINED_SOURCES: CrashJob = {
   name: 'joined-sources',
   outputs: ['lengths'],
   retained: 0,
-  makeInput: (dir) => writeFileSync(join(dir, 'text-1.txt'), text(9, 900, '\n')),
+  makeInput: dir => writeFileSync(join(dir, 'text-1.txt'), text(9, 900, '\n')),
 }
 
 export const SHORT_LIVES: CrashJob = {
@@ -164,34 +162,54 @@ export function crash(
 /** What readers see: the parts of each sink, in order of their names, put together. */
 export function readOutput(job: CrashJob, dir: string): { [output: string]: string } {
   return Object.fromEntries(
-    job.outputs.map((output) => {
+    job.outputs.map(output => {
       const folder = join(dir, 'out', output)
       const parts = existsSync(folder)
         ? readdirSync(folder)
-            .filter((name) => !name.startsWith('.'))
+            .filter(name => !name.startsWith('.'))
             .sort()
         : []
-      return [output, parts.map((part) => readFileSync(join(folder, part), 'utf8')).join('')]
+      return [output, parts.map(part => readFileSync(join(folder, part), 'utf8')).join('')]
     }),
   )
 }
 
-const undisturbed = new Map<string, Promise<{ [output: string]: string }>>()
+interface Undisturbed {
+  readonly output: { readonly [output: string]: string }
+  readonly storedBytes: number
+}
 
-/** The output of a run that nothing disturbs, with as many checkpoints as the others have. */
-export function undisturbedOutput(job: CrashJob): Promise<{ [output: string]: string }> {
+const undisturbed = new Map<string, Promise<Undisturbed>>()
+
+/** What a run leaves that nothing disturbs, with as many checkpoints as the others have. */
+function undisturbedRun(job: CrashJob): Promise<Undisturbed> {
   const made = undisturbed.get(job.name)
   if (made !== undefined) return made
   const run = async () => {
     const dir = makeFixture(job)
     await crash(job, dir, [])
     const output = readOutput(job, dir)
-    for (const name of job.outputs) assert.ok(output[name]!.length > 1000, `${job.name} writes ${name}`)
-    return output
+    for (const name of job.outputs) assert.ok(output[name].length > 1000, `${job.name} writes ${name}`)
+    return { output, storedBytes: storedBytes(job, dir) }
   }
-  const output = run()
-  undisturbed.set(job.name, output)
-  return output
+  const result = run()
+  undisturbed.set(job.name, result)
+  return result
+}
+
+export async function undisturbedOutput(job: CrashJob): Promise<{ readonly [output: string]: string }> {
+  return (await undisturbedRun(job)).output
+}
+
+/** Of manifests and segments. */
+function storedBytes(job: CrashJob, dir: string): number {
+  const paths = ['manifests', 'segments'].flatMap(folder => filesIn(join(dir, 'store', job.name, folder)))
+  return paths.reduce((sum, path) => sum + statSync(path).size, 0)
+}
+
+/** Paths; none when there is no such directory. */
+export function filesIn(path: string): string[] {
+  return existsSync(path) ? readdirSync(path).map(name => join(path, name)) : []
 }
 
 export interface Leftovers {
@@ -205,16 +223,16 @@ export interface Leftovers {
 export async function assertFinished(job: CrashJob, dir: string, leftovers: Leftovers = {}): Promise<void> {
   const expected = await undisturbedOutput(job)
   const found = readOutput(job, dir)
-  for (const output of job.outputs) assertSameText(found[output]!, expected[output]!, `${job.name}, output ${output}`)
+  for (const output of job.outputs) assertSameText(found[output], expected[output], `${job.name}, output ${output}`)
   await assertClean(job, dir, leftovers)
 }
 
 export async function assertClean(job: CrashJob, dir: string, leftovers: Leftovers = {}): Promise<void> {
   for (const output of job.outputs) {
-    const extra = readdirSync(join(dir, 'out', output)).filter((name) => !name.startsWith('part-'))
+    const extra = readdirSync(join(dir, 'out', output)).filter(name => !name.startsWith('part-'))
     const allowed = leftovers.superseded === true ? ['.superseded'] : []
     assert.deepEqual(
-      extra.filter((name) => !allowed.includes(name)),
+      extra.filter(name => !allowed.includes(name)),
       [],
       `${job.name}: files in out/${output} besides parts`,
     )
@@ -223,20 +241,25 @@ export async function assertClean(job: CrashJob, dir: string, leftovers: Leftove
   const report = await fsck(store, job.name)
   assert.deepEqual(report.findings, [], `${job.name}: fsck of the storage`)
   const folder = join(dir, 'store', job.name)
-  const has = (name: string) => (existsSync(join(folder, name)) ? readdirSync(join(folder, name)) : [])
+  const namesIn = (name: string) => filesIn(join(folder, name))
   assert.deepEqual(
-    readdirSync(folder).filter((name) => !['locks', 'runs', 'manifests', 'segments', 'log.jsonl'].includes(name)),
+    readdirSync(folder).filter(name => !['locks', 'runs', 'manifests', 'segments', 'log.jsonl'].includes(name)),
     [],
     `${job.name}: files in the job's folder`,
   )
-  assert.equal(has('locks').length, 1, `${job.name}: one lock`)
+  assert.equal(namesIn('locks').length, 1, `${job.name}: one lock`)
   const retained = leftovers.retained ?? job.retained
-  assert.ok(
-    has('manifests').length <= retained,
-    `${job.name}: manifests ${has('manifests').join(' ')}; at most ${retained}`,
-  )
-  assert.ok(has('segments').length <= retained * 8, `${job.name}: ${has('segments').length} segments`)
+  const manifests = namesIn('manifests')
+  assert.ok(manifests.length <= retained, `${job.name}: at most ${retained} manifests, not ${manifests.join(' ')}`)
+  const segments = namesIn('segments').length
+  assert.ok(segments <= retained * MAX_SEGMENTS, `${job.name}: ${segments} segments for ${retained} snapshots`)
+  if (job.retained === 0 || retained > job.retained) return
+  const [bytes, usual] = [storedBytes(job, dir), (await undisturbedRun(job)).storedBytes]
+  assert.ok(bytes < 2 * usual + MERGED_LATE_BYTES, `${job.name}: ${bytes} bytes are stored, usually ${usual}`)
 }
+
+/** Deltas of so many bytes are not worth a merge (snapshot/merge-policy.ts). */
+const MERGED_LATE_BYTES = 256 * 1024
 
 /** Says where two long texts part, instead of printing both. */
 export function assertSameText(found: string, expected: string, what: string): void {

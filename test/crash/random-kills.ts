@@ -3,7 +3,7 @@
  * power failure would. Whatever happens, it finishes with the output of an undisturbed run and leaves nothing over.
  */
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FAILPOINTS } from '../../packages/millrace/src/base/failpoint.ts'
 import {
@@ -14,7 +14,7 @@ import {
   type Doom,
 } from '../../packages/millrace/src/testing/crash-runner.ts'
 import type { ChildOptions } from './child.ts'
-import { assertFinished, commandOf, crash, makeFixture, readOutput, type CrashJob } from './fixture.ts'
+import { assertFinished, commandOf, crash, filesIn, makeFixture, readOutput, type CrashJob } from './fixture.ts'
 
 export interface KillCounts {
   deaths: number
@@ -44,7 +44,7 @@ export async function killRepeatedly(job: CrashJob, seed: number, kills: number,
       const attempt = await runOnce(commandOf(job, dir, options), doom)
       counts.starts++
       story.push(
-        `${JSON.stringify(options)} ${describeAttempt(attempt)}: ${attempt.lines.find((line) => line.startsWith('started')) ?? ''}`,
+        `${JSON.stringify(options)} ${describeAttempt(attempt)}: ${attempt.lines.find(line => line.startsWith('started')) ?? ''}`,
       )
       assertEnd(attempt)
       if (options.fresh === true) fresh++
@@ -67,15 +67,15 @@ export async function killRepeatedly(job: CrashJob, seed: number, kills: number,
 
 function assertEnd(attempt: CrashAttempt): void {
   assert.ok(attempt.died || attempt.code === 0, [...attempt.lines.slice(-20), attempt.stderr].join('\n'))
-  const warnings = attempt.lines.filter((line) => line.startsWith('warn') || line.startsWith('restarting'))
+  const warnings = attempt.lines.filter(line => line.startsWith('warn') || line.startsWith('restarting'))
   assert.deepEqual(warnings, [], 'nothing is damaged, so nothing is warned of')
 }
 
 function randomOptions(random: () => number, finished: boolean): ChildOptions {
   return {
     everyMs: random() < 0.25 ? 0 : 2,
-    intervalMs: [5, 25, 25, 60][Math.floor(random() * 4)]!,
-    ...(random() < 0.15 && { maxParallelism: [7, 64, 200][Math.floor(random() * 3)]! }),
+    intervalMs: [5, 25, 25, 60][Math.floor(random() * 4)],
+    ...(random() < 0.15 && { maxParallelism: [7, 64, 200][Math.floor(random() * 3)] }),
     ...((finished || random() < 0.07) && { fresh: true }),
   }
 }
@@ -90,41 +90,40 @@ function randomDoom(random: () => number, { everyMs }: ChildOptions): Doom {
   if (kind < 0.5) return { after: 'checkpoint', delayMs: within(40) }
   // The final checkpoint and its commit.
   if (kind < 0.6) return { after: ' finish', delayMs: within(12) }
-  if (kind < 0.8) return { at: FAILPOINTS[within(FAILPOINTS.length)]!, pass: 1 + within(5) }
+  if (kind < 0.8) return { at: FAILPOINTS[within(FAILPOINTS.length)], pass: 1 + within(5) }
   return { after: 'started', delayMs: within(everyMs === 0 ? 150 : 600) }
 }
 
 async function assertDoesNothing(job: CrashJob, dir: string): Promise<void> {
   const before = readOutput(job, dir)
   const { attempts } = await crash(job, dir, [])
-  assert.ok(attempts[0]!.lines.includes('outcome already-finished'), attempts[0]!.lines.join('\n'))
+  assert.ok(attempts[0].lines.includes('outcome already-finished'), attempts[0].lines.join('\n'))
   assert.deepEqual(readOutput(job, dir), before)
 }
 
 /** Cuts or garbles what no manifest names, as it may be after a power failure. Returns how many files. */
 function damageLooseFiles(job: CrashJob, dir: string, random: () => number): number {
   const folder = join(dir, 'store', job.name)
-  const filesIn = (path: string) => (existsSync(path) ? readdirSync(path).map((name) => join(path, name)) : [])
   const manifests = filesIn(join(folder, 'manifests'))
-    .filter((path) => path.endsWith('.json'))
-    .map((path) => readFileSync(path, 'utf8'))
+    .filter(path => path.endsWith('.json'))
+    .map(path => readFileSync(path, 'utf8'))
     .join('\n')
   const isNamed = (path: string) => manifests.includes(path.slice(path.lastIndexOf('/') + 1))
   const isTemporary = (path: string) => path.includes('/.tmp-')
   const loose = [
-    ...['locks', 'runs', 'manifests'].flatMap((name) => filesIn(join(folder, name)).filter(isTemporary)),
+    ...['locks', 'runs', 'manifests'].flatMap(name => filesIn(join(folder, name)).filter(isTemporary)),
     // A segment that was finished, but whose checkpoint never was.
-    ...filesIn(join(folder, 'segments')).filter((path) => isTemporary(path) || !isNamed(path)),
-    ...job.outputs.flatMap((output) =>
-      filesIn(join(dir, 'out', output)).filter((path) => path.includes('/.pending-') && !isNamed(path)),
+    ...filesIn(join(folder, 'segments')).filter(path => isTemporary(path) || !isNamed(path)),
+    ...job.outputs.flatMap(output =>
+      filesIn(join(dir, 'out', output)).filter(path => path.includes('/.pending-') && !isNamed(path)),
     ),
   ]
   for (const path of loose) damage(path, random)
   const log = join(folder, 'log.jsonl')
   if (existsSync(log)) truncateSync(log, Math.max(0, statSync(log).size - Math.floor(random() * 30)))
   // Behind the bytes of an open part that a snapshot counts on there may be anything.
-  const open = job.outputs.flatMap((output) =>
-    filesIn(join(dir, 'out', output)).filter((path) => path.includes('/.pending-') && isOpen(path, manifests)),
+  const open = job.outputs.flatMap(output =>
+    filesIn(join(dir, 'out', output)).filter(path => path.includes('/.pending-') && isOpen(path, manifests)),
   )
   for (const path of open) appendFileSync(path, 'torn\0'.repeat(3000))
   return loose.length + open.length
@@ -142,5 +141,5 @@ function damage(path: string, random: () => number): void {
 /** Named as an open part, and nowhere as one that is sealed. */
 function isOpen(path: string, manifests: string): boolean {
   const mentions = manifests.split(`"pending": "${path.slice(path.lastIndexOf('/') + 1)}"`).slice(1)
-  return mentions.length > 0 && mentions.every((rest) => /^,\s*"length"/.test(rest))
+  return mentions.length > 0 && mentions.every(rest => /^,\s*"length"/.test(rest))
 }

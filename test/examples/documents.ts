@@ -66,8 +66,8 @@ export function fileNameOf({ text, line }: Block): string {
 
 /** The targets of links to files of the repository, without anchors. */
 export function relativeLinks(markdown: string): string[] {
-  const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1].replace(/#.*$/, ''))
-  return targets.filter((target) => target !== '' && !/^[a-z]+:/.test(target))
+  const targets = [...markdown.matchAll(/\]\(([^)\s]+)\)/g)].map(match => match[1].replace(/#.*$/, ''))
+  return targets.filter(target => target !== '' && !/^[a-z]+:/.test(target))
 }
 
 /** What differs from run to run (times, sizes, ids, how far it had come) is `#`. Other numbers stay: they are the point. */

@@ -61,7 +61,7 @@ test('the independent verification finds a row that is missing, doubled or chang
   const part = join(
     folder,
     readdirSync(folder)
-      .filter((name) => name.startsWith('part-'))
+      .filter(name => name.startsWith('part-'))
       .sort()[1],
   )
   const rows = readFileSync(part, 'utf8').split('\n')

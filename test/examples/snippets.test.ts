@@ -56,10 +56,10 @@ test('every TypeScript block passes the type check', () => {
 })
 
 test('links to files of the repository lead somewhere', () => {
-  const broken = LINKING.flatMap((document) =>
+  const broken = LINKING.flatMap(document =>
     relativeLinks(readDocument(document))
-      .filter((target) => !existsSync(resolve(ROOT, dirname(document), target)))
-      .map((target) => `${document}: ${target}`),
+      .filter(target => !existsSync(resolve(ROOT, dirname(document), target)))
+      .map(target => `${document}: ${target}`),
   )
   assert.deepEqual(broken, [])
 })
@@ -96,7 +96,7 @@ class Reader {
     this.folder = mkdtempSync(join(scratch, 'reader-'))
     cpSync(join(ROOT, 'examples/word-count'), join(this.folder, 'examples/word-count'), {
       recursive: true,
-      filter: (path) => !/[/\\](out|\.millrace)$/.test(path),
+      filter: path => !/[/\\](out|\.millrace)$/.test(path),
     })
     // What jobs that are shown by themselves read.
     cpSync(join(ROOT, 'examples/word-count/corpus'), join(this.folder, 'corpus'), { recursive: true })

@@ -38,7 +38,7 @@ const WHILE_STOPPING: readonly Failpoint[] = [
   'end.after-delete',
 ]
 
-const jobFor = (index: number) => CRASH_JOBS[index % CRASH_JOBS.length]!
+const jobFor = (index: number) => CRASH_JOBS[index % CRASH_JOBS.length]
 
 describe('a job dies at', { concurrency: 2 }, () => {
   for (const [index, at] of FAILPOINTS.entries()) {
@@ -50,8 +50,8 @@ describe('a job dies at', { concurrency: 2 }, () => {
     test(`${at} three times in a row`, () => dieAt(jobFor(index + 3), [{ at }, { at }, { at }]))
     // When all that is left is to say that it has finished, only the start itself can die.
     const candidates = at.startsWith('end.') ? AGAIN.slice(0, 3) : AGAIN
-    const again = [0, 4].map((offset) => ({ at: candidates[(index + offset) % candidates.length]! }))
-    test(`${at}, then ${again.map((doom) => doom.at).join(', then ')}`, () =>
+    const again = [0, 4].map(offset => ({ at: candidates[(index + offset) % candidates.length] }))
+    test(`${at}, then ${again.map(doom => doom.at).join(', then ')}`, () =>
       dieAt(jobFor(index + 4), [{ at }, ...again]))
   }
 })

@@ -7,7 +7,7 @@ import { repositoryFiles, ROOT } from './files.ts'
 
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const files = repositoryFiles()
-const markdown = files.filter((file) => file.endsWith('.md'))
+const markdown = files.filter(file => file.endsWith('.md'))
 
 test('docs/errors holds the page of every error code and no other file', () => {
   assert.deepEqual(readdirSync(join(ROOT, 'docs/errors')).sort(), [...errorPages().keys()].sort())
@@ -21,10 +21,10 @@ test('every page in docs/errors says what the table of errors says', () => {
 
 test('every relative link in a Markdown file leads to a file or folder, and its fragment to a heading', () => {
   assert.ok(markdown.includes('README.md') && markdown.includes('docs/glossary.md'))
-  const broken = markdown.flatMap((file) =>
+  const broken = markdown.flatMap(file =>
     linksOf(read(file))
-      .filter((link) => isBroken(file, link))
-      .map((link) => `${file}: ${link}`),
+      .filter(link => isBroken(file, link))
+      .map(link => `${file}: ${link}`),
   )
   assert.deepEqual(broken, [])
 })
@@ -40,7 +40,7 @@ test('no file names a folder of one machine', () => {
   const machine = /\.\.\/shared\b|\/(?:work|root|Users)\/|\/home\/\w/
   assert.match(['cat ', 'work', 'main'].join('/'), machine)
   assert.deepEqual(
-    files.filter((file) => isText(file) && machine.test(read(file))),
+    files.filter(file => isText(file) && machine.test(read(file))),
     [],
   )
 })
@@ -56,7 +56,7 @@ test('the glossary says what each word means, once, and the words it leaves out 
   // Said with other words: stream graph, job graph, watermark. The brackets keep this line from finding itself.
   const leftOut = /\b(?:t[o]pology|D[A]G|fr[o]ntier)\b/
   assert.deepEqual(
-    files.filter((file) => /\.(ts|md)$/.test(file) && leftOut.test(read(file))),
+    files.filter(file => /\.(ts|md)$/.test(file) && leftOut.test(read(file))),
     [],
   )
 })
@@ -64,8 +64,8 @@ test('the glossary says what each word means, once, and the words it leaves out 
 /** Targets of the links outside of code, without those that name a site. */
 function linksOf(text: string): string[] {
   const prose = text.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]*`/g, '')
-  const links = [...prose.matchAll(/\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]: *(\S+)/gm)].map((match) => match[1] ?? match[2])
-  return links.filter((link) => !/^[a-z]+:/.test(link))
+  const links = [...prose.matchAll(/\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]: *(\S+)/gm)].map(match => match[1] ?? match[2])
+  return links.filter(link => !/^[a-z]+:/.test(link))
 }
 
 function isBroken(file: string, link: string): boolean {
@@ -77,7 +77,7 @@ function isBroken(file: string, link: string): boolean {
 
 /** The fragments that GitHub gives to headings. */
 function headingsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map((match) =>
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(match =>
     match[1]
       .toLowerCase()
       .replaceAll(/[^\p{L}\p{N} _-]/gu, '')

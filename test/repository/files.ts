@@ -11,7 +11,7 @@ export function repositoryFiles(root = ROOT): string[] {
   const visit = (folder: string) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = relative(root, join(folder, entry.name))
-      if (entry.name === '.git' || ignored.some((pattern) => isIgnored(pattern, path, entry))) continue
+      if (entry.name === '.git' || ignored.some(pattern => isIgnored(pattern, path, entry))) continue
       if (entry.isDirectory()) visit(join(folder, entry.name))
       else if (entry.isFile()) files.push(path)
     }

@@ -30,12 +30,9 @@ function plant(file: string, text: string): string[] {
 }
 
 test('imports go down the layers, through the doors, and only the edge touches the world outside', () => {
-  const files = globSync('**/*.ts', { cwd: SRC }).filter((file) => !file.endsWith('.test.ts'))
+  const files = globSync('**/*.ts', { cwd: SRC }).filter(file => !file.endsWith('.test.ts'))
   assert.ok(files.length > 100)
-  assert.deepEqual(
-    breachesIn(Object.fromEntries(files.map((file) => [file, readFileSync(join(SRC, file), 'utf8')]))),
-    [],
-  )
+  assert.deepEqual(breachesIn(Object.fromEntries(files.map(file => [file, readFileSync(join(SRC, file), 'utf8')]))), [])
 })
 
 test('no folder may import a folder that may import it, and nothing may import testing', () => {

@@ -137,7 +137,7 @@ function wrongImport(file: string, { specifier }: ModuleReference, sources: Sour
     const apart = mine !== theirs && mine !== to && theirs !== to && from !== 'runtime'
     return apart ? `imports ${target}, which stands beside it` : undefined
   }
-  if (!MAY_IMPORT[from].some((entry) => entry === to || entry === target))
+  if (!MAY_IMPORT[from].some(entry => entry === to || entry === target))
     return `imports ${target}; ${from} stands below or beside ${to}`
   const entered = posix.basename(target) === 'index.ts' || CONTRACTS.includes(target) || !sources.has(`${to}/index.ts`)
   if (!entered && ENTERED_BY_FILE[from]?.includes(to) !== true) return `imports ${target}, past ${to}/index.ts`
@@ -152,14 +152,14 @@ function wrongModule(file: string, { specifier, names }: ModuleReference): strin
   }
   if (isEdge(file) && (specifier.startsWith('node:') || specifier === '(computed)')) return undefined
   const pure = PURE_MODULES[specifier]
-  if (pure === 'all' || (names !== undefined && pure !== undefined && names.every((name) => pure.includes(name))))
+  if (pure === 'all' || (names !== undefined && pure !== undefined && names.every(name => pure.includes(name))))
     return undefined
   return `imports ${names?.join(', ') ?? 'all'} of ${specifier}`
 }
 
 /** How loading a file that is not at the edge loads one that is: imports that are not only of types, followed as far as they go. */
 function pathToEdge(file: string, sources: Sources): string[] | undefined {
-  if (ABOVE.some((above) => file.startsWith(above))) return undefined
+  if (ABOVE.some(above => file.startsWith(above))) return undefined
   const seen = new Set([file])
   const paths = [[file]]
   for (const path of paths) {
@@ -176,7 +176,7 @@ function pathToEdge(file: string, sources: Sources): string[] | undefined {
 }
 
 function isEdge(file: string): boolean {
-  return EDGE.some((edge) => file.startsWith(edge))
+  return EDGE.some(edge => file.startsWith(edge))
 }
 
 function folderOf(file: string): string {

@@ -45,7 +45,7 @@ export function readSources(files: { readonly [name: string]: string }): Map<str
     const project = api.updateSnapshot({ openProject: config }).getProject(config)
     if (project === undefined) throw new Error('the compiler did not open the virtual project')
     return new Map(
-      Object.keys(files).map((name) => {
+      Object.keys(files).map(name => {
         const source = project.program.getSourceFile(name)
         if (source === undefined) throw new Error(`the compiler did not read ${name}`)
         return [name, references(source, project.checker)]
@@ -126,7 +126,7 @@ function literalText(node: AnyNode | undefined): string {
 }
 
 function namesOf(bindings: AnyNode | undefined): string[] | undefined {
-  return bindings?.elements?.map((element) => (element.propertyName ?? element.name)!.text!)
+  return bindings?.elements?.map(element => (element.propertyName ?? element.name)!.text!)
 }
 
 /** Whether an identifier names a value that no project file declares. */
@@ -139,7 +139,7 @@ function isGlobal(node: AnyNode, checker: Checker, source: SourceFile): boolean 
       ? checker.getShorthandAssignmentValueSymbol(parent)
       : checker.getSymbolAtLocation(node)
   return !(symbol?.declarations ?? []).some(
-    (declaration) => declaration.path.toLowerCase() === source.fileName.toLowerCase(),
+    declaration => declaration.path.toLowerCase() === source.fileName.toLowerCase(),
   )
 }
 

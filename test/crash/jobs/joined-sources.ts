@@ -4,12 +4,12 @@ import { slowed } from '../pace.ts'
 
 export default defineJob(
   'joined-sources',
-  (flow) => {
+  flow => {
     const { everyMs } = flow.params
     const lines = flow.source('lines', slowed(files.lines('input/text-1.txt'), { records: 24, everyMs }))
     const ticks = flow.source(
       'ticks',
-      slowed(generator({ count: 5000, splits: 3, next: (i) => `tick ${i % 97}` }), { records: 24, everyMs }),
+      slowed(generator({ count: 5000, splits: 3, next: i => `tick ${i % 97}` }), { records: 24, everyMs }),
     )
     lines
       .union(ticks)
@@ -22,7 +22,7 @@ export default defineJob(
           ctx.emit({ i, text })
         },
       })
-      .keyBy((record) => record.text.length)
+      .keyBy(record => record.text.length)
       .aggregate('by-length', count())
       .map(({ key, value }) => `${key} ${value}`)
       .sink('out', files.writeLines('out/lengths'))

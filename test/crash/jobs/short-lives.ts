@@ -5,16 +5,16 @@ import { slowed } from '../pace.ts'
 const KEY_SPAN = 700
 const visits = generator({
   count: 12_000,
-  next: (i) => ({ id: Math.floor(i / 3) - (i % 3 === 2 ? 0 : (i * 7) % KEY_SPAN), i }),
+  next: i => ({ id: Math.floor(i / 3) - (i % 3 === 2 ? 0 : (i * 7) % KEY_SPAN), i }),
 })
 
 export default defineJob(
   'short-lives',
-  (flow) => {
+  flow => {
     const { everyMs } = flow.params
     flow
       .source('visits', slowed(visits, { records: 48, everyMs }))
-      .keyBy((visit) => visit.id)
+      .keyBy(visit => visit.id)
       .process('lives', {
         emits: type<{ readonly id: number; readonly visits: number; readonly last: number; readonly parts: string }>(),
         state: { visits: value({ default: 0 }), parts: map<number, number>(), name: value<string>() },

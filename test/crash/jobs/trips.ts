@@ -33,17 +33,17 @@ const alarms = outputTag<{ readonly bus: string; readonly at: number; readonly d
 
 export default defineJob(
   'trips',
-  (flow) => {
+  flow => {
     const { everyMs } = flow.params
     const fromCsv = flow
       .source('csv', slowed(files.csv('input/trips-*.csv'), { records: 24, everyMs }))
-      .map((row): Reading => ({ bus: row.bus!, at: Number(row.at), delay: Number(row.delay) }))
+      .map((row): Reading => ({ bus: row.bus, at: Number(row.at), delay: Number(row.delay) }))
     const readings = fromCsv
       .union(flow.source('json', slowed(files.json<Reading>('input/trips-*.ndjson'), { records: 24, everyMs })))
-      .eventTime((reading) => reading.at, { outOfOrderness: 3000 })
+      .eventTime(reading => reading.at, { outOfOrderness: 3000 })
 
     const legs = readings
-      .keyBy((reading) => reading.bus)
+      .keyBy(reading => reading.bus)
       .process('legs', {
         emits: type<Leg>(),
         state: {
@@ -80,10 +80,10 @@ export default defineJob(
           for (const state of [start, delays, zones, worst, mean]) state.clear()
         },
       })
-    legs.sink('legs-out', files.writeCsv('out/legs', { header: false, roll: { size: 4096 } }))
-    legs.sideOutput(alarms).sink('alarms-out', files.writeJson('out/alarms', { roll: { every: 60 } }))
+    legs.sink('legs-out', files.writeCsv('out/legs', { header: false, roll: { size: 10_000 } }))
+    legs.sideOutput(alarms).sink('alarms-out', files.writeJson('out/alarms', { roll: { every: 250 } }))
     readings
-      .keyBy((reading) => [reading.bus.slice(0, 2), reading.delay % 3 === 0] as const)
+      .keyBy(reading => [reading.bus.slice(0, 2), reading.delay % 3 === 0] as const)
       .window(tumbling('15s'))
       .aggregate('per-window', compose({ n: count(), sum: sum((reading: Reading) => reading.delay) }))
       .sink('windows-out', files.writeJson('out/windows'))

@@ -4,12 +4,12 @@ import { slowed } from '../pace.ts'
 
 export default defineJob(
   'word-counts',
-  (flow) => {
+  flow => {
     const { everyMs } = flow.params
     flow
       .source('lines', slowed(files.lines('input/text-*.txt'), { records: 6, everyMs }))
-      .flatMap((line) => line.match(/\p{L}+/gu) ?? [])
-      .keyBy((word) => word)
+      .flatMap(line => line.match(/\p{L}+/gu) ?? [])
+      .keyBy(word => word)
       .aggregate('counts', count())
       .sink('out', files.writeJson('out/counts'))
   },

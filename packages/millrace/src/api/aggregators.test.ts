@@ -8,33 +8,33 @@ import { avg, collect, compose, count, distinct, max, min, sum, topK, type Measu
 type Entry = { n: Measure; word: string }
 
 const numbers = (entries: readonly Entry[]): number[] =>
-  entries.flatMap((entry) => (typeof entry.n === 'number' && !Number.isNaN(entry.n) ? [entry.n] : []))
+  entries.flatMap(entry => (typeof entry.n === 'number' && !Number.isNaN(entry.n) ? [entry.n] : []))
 const total = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0)
 const least = (xs: readonly number[]): number | undefined => xs.toSorted((a, b) => a - b)[0]
 const greatest = (xs: readonly number[]): number | undefined => xs.toSorted((a, b) => b - a)[0]
 const mean = (xs: readonly number[]): number | undefined => (xs.length === 0 ? undefined : total(xs) / xs.length)
 const byRank = (entries: readonly Entry[]): Entry[] =>
-  entries.filter((e) => numbers([e]).length > 0).toSorted((a, b) => b.n! - a.n!)
+  entries.filter(e => numbers([e]).length > 0).toSorted((a, b) => b.n! - a.n!)
 
 /** Every aggregator beside what it must come to, worked out from all records at once. */
 const CASES: readonly [string, Aggregator<Entry, any, unknown>, (entries: readonly Entry[]) => unknown][] = [
-  ['count', count(), (entries) => entries.length],
-  ['sum', sum<Entry>((e) => e.n), (entries) => total(numbers(entries))],
-  ['min', min<Entry>((e) => e.n), (entries) => least(numbers(entries))],
-  ['max', max<Entry>((e) => e.n), (entries) => greatest(numbers(entries))],
-  ['avg', avg<Entry>((e) => e.n), (entries) => mean(numbers(entries))],
-  ['distinct', distinct<Entry>((e) => e.word), (entries) => new Set(entries.map((e) => e.word)).size],
-  ['collect', collect<Entry>(), (entries) => [...entries]],
-  ['topK', topK<Entry>(3, (e) => e.n), (entries) => byRank(entries).slice(0, 3)],
+  ['count', count(), entries => entries.length],
+  ['sum', sum<Entry>(e => e.n), entries => total(numbers(entries))],
+  ['min', min<Entry>(e => e.n), entries => least(numbers(entries))],
+  ['max', max<Entry>(e => e.n), entries => greatest(numbers(entries))],
+  ['avg', avg<Entry>(e => e.n), entries => mean(numbers(entries))],
+  ['distinct', distinct<Entry>(e => e.word), entries => new Set(entries.map(e => e.word)).size],
+  ['collect', collect<Entry>(), entries => [...entries]],
+  ['topK', topK<Entry>(3, e => e.n), entries => byRank(entries).slice(0, 3)],
   [
     'compose of fixed ones',
     compose({ z: count(), a: avg((e: Entry) => e.n), m: compose({ least: min((e: Entry) => e.n) }) }),
-    (entries) => ({ a: mean(numbers(entries)), m: { least: least(numbers(entries)) }, z: entries.length }),
+    entries => ({ a: mean(numbers(entries)), m: { least: least(numbers(entries)) }, z: entries.length }),
   ],
   [
     'compose of any',
     compose({ z: count(), words: distinct((e: Entry) => e.word), all: collect<Entry>() }),
-    (entries) => ({ z: entries.length, words: new Set(entries.map((e) => e.word)).size, all: [...entries] }),
+    entries => ({ z: entries.length, words: new Set(entries.map(e => e.word)).size, all: [...entries] }),
   ],
 ]
 
@@ -114,7 +114,7 @@ test('min and max keep infinities, and every aggregator has a result for nothing
   ] as const) {
     assert.equal(aggregator.result(aggregator.add(aggregator.create(), x)), x)
   }
-  const nothing = [count(), sum(), min(), max(), avg(), distinct(), collect(), topK(1)].map((a) =>
+  const nothing = [count(), sum(), min(), max(), avg(), distinct(), collect(), topK(1)].map(a =>
     a.result(a.create() as never),
   )
   assert.deepEqual(nothing, [0, 0, undefined, undefined, undefined, 0, [], []])
@@ -147,7 +147,7 @@ test('a part that a restored compose lacks starts empty', () => {
 })
 
 test('compose can be merged only if all its parts can', () => {
-  const own: Aggregator<number, number, number> = { create: () => 0, add: (a, x) => a + x, result: (a) => a }
+  const own: Aggregator<number, number, number> = { create: () => 0, add: (a, x) => a + x, result: a => a }
   assert.equal(compose({ own, n: count() }).merge, undefined)
 })
 

@@ -27,7 +27,7 @@ interface RowAggregator<T, R> {
 function fixedAggregator<T, R>(shape: string, fixed: RowAggregator<T, R>): FixedAggregator<T, R> {
   const { width } = fixed
   const open = (value: number | number[]): number[] => (typeof value === 'number' ? [value] : value)
-  const close = (row: number[]): number | number[] => (width === 1 ? row[0]! : row)
+  const close = (row: number[]): number | number[] => (width === 1 ? row[0] : row)
   return {
     shape,
     fixed,
@@ -46,7 +46,7 @@ function fixedAggregator<T, R>(shape: string, fixed: RowAggregator<T, R>): Fixed
       fixed.merge(row, 0, open(b), 0)
       return close(row)
     },
-    result: (accumulator) => fixed.result(open(accumulator), 0),
+    result: accumulator => fixed.result(open(accumulator), 0),
   }
 }
 
@@ -58,12 +58,12 @@ export function count(): FixedAggregator<unknown, number> {
       row[offset] = 0
     },
     add(row, offset) {
-      row[offset]! += 1
+      row[offset] += 1
     },
     merge(row, offset, from, fromOffset) {
-      row[offset]! += from[fromOffset]!
+      row[offset] += from[fromOffset]
     },
-    result: (row, offset) => row[offset]!,
+    result: (row, offset) => row[offset],
   })
 }
 
@@ -78,12 +78,12 @@ export function sum(select: (record: any) => Measure = itself): FixedAggregator<
     },
     add(row, offset, record) {
       const x = measured(select(record), 'sum')
-      if (x === x) row[offset]! += x
+      if (x === x) row[offset] += x
     },
     merge(row, offset, from, fromOffset) {
-      row[offset]! += from[fromOffset]!
+      row[offset] += from[fromOffset]
     },
-    result: (row, offset) => row[offset]!,
+    result: (row, offset) => row[offset],
   })
 }
 
@@ -108,7 +108,7 @@ function extreme<T>(
   beats: (a: number, b: number) => boolean,
 ): FixedAggregator<T, number | undefined> {
   const add = (row: Row, offset: number, x: number): void => {
-    const best = row[offset]!
+    const best = row[offset]
     if (best !== best || beats(x, best)) row[offset] = x
   }
   return fixedAggregator(name, {
@@ -120,10 +120,10 @@ function extreme<T>(
       add(row, offset, measured(select(record), name))
     },
     merge(row, offset, from, fromOffset) {
-      add(row, offset, from[fromOffset]!)
+      add(row, offset, from[fromOffset])
     },
     result(row, offset) {
-      const best = row[offset]!
+      const best = row[offset]
       return best === best ? best : undefined
     },
   })
@@ -142,14 +142,14 @@ export function avg(select: (record: any) => Measure = itself): FixedAggregator<
     add(row, offset, record) {
       const x = measured(select(record), 'avg')
       if (x !== x) return
-      row[offset]! += x
-      row[offset + 1]! += 1
+      row[offset] += x
+      row[offset + 1] += 1
     },
     merge(row, offset, from, fromOffset) {
-      row[offset]! += from[fromOffset]!
-      row[offset + 1]! += from[fromOffset + 1]!
+      row[offset] += from[fromOffset]
+      row[offset + 1] += from[fromOffset + 1]
     },
-    result: (row, offset) => (row[offset + 1] === 0 ? undefined : row[offset]! / row[offset + 1]!),
+    result: (row, offset) => (row[offset + 1] === 0 ? undefined : row[offset] / row[offset + 1]),
   })
 }
 
@@ -171,7 +171,7 @@ export function compose(parts: {
 }): Aggregator<any, any, { readonly [name: string]: unknown }> {
   const names = Object.keys(parts).sort()
   if (names.length === 0) throw new MillraceError('GRAPH_INVALID', 'compose() needs at least one aggregator')
-  const named: [string, Aggregator<any, any, unknown>][] = names.map((name) => [name, parts[name]!])
+  const named: [string, Aggregator<any, any, unknown>][] = names.map(name => [name, parts[name]])
   for (const [name, part] of named) assertAggregator(part, `'${name}' of compose()`)
   const fixed = named.flatMap(([name, part]) => (isFixedAggregator(part) ? [[name, part.fixed] as const] : []))
   const shape = `compose ${named.map(([name, part]) => `${name}:${part.shape ?? '?'}`).join(' ')}`
@@ -215,16 +215,19 @@ function composeFixed(shape: string, parts: readonly FixedPart[]): FixedAggregat
 }
 
 /** The accumulator is an object of the parts' accumulators by name; a part that a restored one lacks starts empty. */
-function composePlain(shape: string, parts: readonly [string, Aggregator<any, any, unknown>][]): Aggregator<any, any, object> {
+function composePlain(
+  shape: string,
+  parts: readonly [string, Aggregator<any, any, unknown>][],
+): Aggregator<any, any, object> {
   const each = (next: (part: Aggregator<any, any, unknown>, name: string) => unknown): { [name: string]: unknown } =>
     Object.fromEntries(parts.map(([name, part]) => [name, next(part, name)]))
   const of = (accumulator: any, name: string, part: Aggregator<any, any, unknown>): unknown =>
     Object.hasOwn(accumulator, name) ? accumulator[name] : part.create()
   const plain: Aggregator<any, any, object> = {
     shape,
-    create: () => each((part) => part.create()),
+    create: () => each(part => part.create()),
     add: (accumulator, record) => each((part, name) => part.add(of(accumulator, name, part), record)),
-    result: (accumulator) => each((part, name) => part.result(of(accumulator, name, part))),
+    result: accumulator => each((part, name) => part.result(of(accumulator, name, part))),
   }
   if (parts.some(([, part]) => part.merge === undefined)) return plain
   return { ...plain, merge: (a, b) => each((part, name) => part.merge!(of(a, name, part), of(b, name, part))) }

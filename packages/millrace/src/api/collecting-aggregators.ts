@@ -21,7 +21,7 @@ export function topK<T extends Rank>(k: number): Aggregator<T, T[], T[]>
 export function topK<T>(k: number, by: (record: T) => Rank | null | undefined): Aggregator<T, T[], T[]>
 export function topK<T>(
   k: number,
-  by: (record: T) => Rank | null | undefined = (record) => record as Rank,
+  by: (record: T) => Rank | null | undefined = record => record as Rank,
 ): Aggregator<T, T[], T[]> {
   if (!Number.isSafeInteger(k) || k < 1) {
     throw new MillraceError('OPTION_INVALID', `k of topK(k) is ${String(k)}; it must be a whole number from 1 up`)
@@ -30,7 +30,7 @@ export function topK<T>(
     const rank = by(record)
     if (rank === undefined || rank === null || rank !== rank) return
     let at = top.length
-    while (at > 0 && rank > by(top[at - 1]!)!) at--
+    while (at > 0 && rank > by(top[at - 1])!) at--
     if (at === k) return
     top.splice(at, 0, record)
     if (top.length > k) top.pop()
@@ -47,7 +47,7 @@ export function topK<T>(
       for (const record of b) insert(top, record)
       return top
     },
-    result: (top) => top.slice(),
+    result: top => top.slice(),
   }
 }
 
@@ -58,14 +58,14 @@ export function topK<T>(
 export function distinct<T extends Distinguishable>(): Aggregator<T, Set<Distinguishable>, number>
 export function distinct<T>(by: (record: T) => Distinguishable): Aggregator<T, Set<Distinguishable>, number>
 export function distinct<T>(
-  by: (record: T) => Distinguishable = (record) => record as Distinguishable,
+  by: (record: T) => Distinguishable = record => record as Distinguishable,
 ): Aggregator<T, Set<Distinguishable>, number> {
   return {
     shape: 'distinct',
     create: () => new Set(),
     add: (seen, record) => seen.add(distinguishable(by(record))),
     merge: (a, b) => new Set([...a, ...b]),
-    result: (seen) => seen.size,
+    result: seen => seen.size,
   }
 }
 
@@ -89,6 +89,6 @@ export function collect<T>(): Aggregator<T, T[], T[]> {
       return records
     },
     merge: (a, b) => [...a, ...b],
-    result: (records) => records.slice(),
+    result: records => records.slice(),
   }
 }

@@ -39,8 +39,8 @@ export class GraphBuilder {
   /** The graph, not yet validated. Nothing can be added any more. */
   finish(): StreamGraph {
     this.finished = true
-    const taken = new Set(this.nodes.map((node) => node.name))
-    const nodes = this.nodes.map((node) => ({ ...node, name: node.name ?? freeName(node.kind, taken) }) as StreamNode)
+    const taken = new Set(this.nodes.map(node => node.name))
+    const nodes = this.nodes.map(node => ({ ...node, name: node.name ?? freeName(node.kind, taken) }) as StreamNode)
     return { job: this.job, nodes }
   }
 }

@@ -29,11 +29,11 @@ function graphOf(build: (flow: Flow) => void, params: Params = {}) {
 }
 /** The graph of source `in`, what `build` adds, and sink `out`, without the source and the sink. */
 function nodesOf(build: (stream: Stream<number>) => Stream<any>): StreamNode[] {
-  const graph = graphOf((flow) => build(flow.source('in', numbers)).sink('out', out))
+  const graph = graphOf(flow => build(flow.source('in', numbers)).sink('out', out))
   return graph.nodes.slice(1, -1)
 }
 function keyedNodesOf(build: (stream: KeyedStream<string, number>) => Stream<any>): StreamNode[] {
-  return nodesOf((stream) => build(stream.keyBy(String)))
+  return nodesOf(stream => build(stream.keyBy(String)))
 }
 
 test('defineJob only describes, and its result is known across copies of the package', () => {
@@ -54,10 +54,10 @@ test('a job name that is no folder name is refused', () => {
 })
 
 test('the graph holds the operators in the order of their making, with their inputs', () => {
-  const graph = graphOf((flow) => {
+  const graph = graphOf(flow => {
     const a = flow.source('a', numbers)
     const b = flow.source('b', numbers, { renamedFrom: 'old-b' })
-    a.filter((n) => n > 1)
+    a.filter(n => n > 1)
       .union(b)
       .sink('out', out)
   })
@@ -72,44 +72,44 @@ test('the graph holds the operators in the order of their making, with their inp
       { id: 4, kind: 'sink', name: 'out', inputs: [{ from: 3 }] },
     ],
   )
-  assert.deepEqual(graph.nodes[1]!.options, { renamedFrom: 'old-b' })
+  assert.deepEqual(graph.nodes[1].options, { renamedFrom: 'old-b' })
 })
 
 test('stateless operators are numbered by kind, around the names that the job uses', () => {
-  const nodes = nodesOf((s) =>
+  const nodes = nodesOf(s =>
     s
       .map(Number)
       .map(Number, { name: 'map-2' })
       .map(Number)
-      .flatMap((n) => [n])
+      .flatMap(n => [n])
       .rebalance(),
   )
   assert.deepEqual(
-    nodes.map((node) => node.name),
+    nodes.map(node => node.name),
     ['map-1', 'map-2', 'map-3', 'flatMap-1', 'rebalance-1'],
   )
 })
 
 test('eventTime takes durations, and by default waits for every split', () => {
-  const [first, second] = nodesOf((s) =>
+  const [first, second] = nodesOf(s =>
     s.eventTime(Number).eventTime(Number, { outOfOrderness: '2s', idleAfter: '1m', name: 'time' }),
   )
-  assert.ok(first!.kind === 'eventTime' && second!.kind === 'eventTime')
+  assert.ok(first.kind === 'eventTime' && second.kind === 'eventTime')
   assert.deepEqual([first.outOfOrdernessMs, first.idleAfterMs], [0, undefined])
   assert.deepEqual([second.outOfOrdernessMs, second.idleAfterMs, second.name], [2000, 60_000, 'time'])
-  assert.throws(() => nodesOf((s) => s.eventTime(Number, { idleAfter: 'soon' as '1s' })), {
+  assert.throws(() => nodesOf(s => s.eventTime(Number, { idleAfter: 'soon' as '1s' })), {
     code: 'OPTION_INVALID',
     message: /idleAfter of eventTime/,
   })
 })
 
 test('reduce and aggregate are keyed process operators with one state, which emit after every record', () => {
-  const [reduced] = keyedNodesOf((s) => s.reduce('reduced', (a, b) => a + b))
-  const [counted] = keyedNodesOf((s) => s.aggregate('counted', count()))
-  assert.ok(reduced!.kind === 'keyedProcess' && counted!.kind === 'keyedProcess')
-  assert.equal(reduced.state['value']!.kind, 'reducing')
-  assert.equal(counted.state['value']!.kind, 'aggregating')
-  assert.equal(reduced.inputs[0]!.keyBy!(7), '7')
+  const [reduced] = keyedNodesOf(s => s.reduce('reduced', (a, b) => a + b))
+  const [counted] = keyedNodesOf(s => s.aggregate('counted', count()))
+  assert.ok(reduced.kind === 'keyedProcess' && counted.kind === 'keyedProcess')
+  assert.equal(reduced.state['value'].kind, 'reducing')
+  assert.equal(counted.state['value'].kind, 'aggregating')
+  assert.equal(reduced.inputs[0].keyBy!(7), '7')
 
   const added: unknown[] = []
   const emitted: unknown[] = []
@@ -136,8 +136,8 @@ test('a process operator keeps its state declarations and its own this', () => {
       ctx.emit(time * this.factor)
     }
   }
-  const [node] = keyedNodesOf((s) => s.process('double', new Doubling(), { renamedFrom: 'twice' }))
-  assert.ok(node!.kind === 'keyedProcess')
+  const [node] = keyedNodesOf(s => s.process('double', new Doubling(), { renamedFrom: 'twice' }))
+  assert.ok(node.kind === 'keyedProcess')
   assert.deepEqual(Object.keys(node.state), ['last', 'log'])
   assert.deepEqual(node.options, { renamedFrom: 'twice' })
   const emitted: number[] = []
@@ -148,7 +148,7 @@ test('a process operator keeps its state declarations and its own this', () => {
 
 test('a window collects its settings without changing the stream it came from', () => {
   const late = outputTag<number>('late')
-  const nodes = keyedNodesOf((s) => {
+  const nodes = keyedNodesOf(s => {
     const hours = s.window(tumbling('1h'))
     const patient = hours.allowedLateness('5m').lateOutput(late)
     return hours
@@ -156,7 +156,7 @@ test('a window collects its settings without changing the stream it came from', 
       .map(String)
       .union(patient.reduce('patient', Math.max).sideOutput(late).map(String))
   })
-  const windows = nodes.filter((node) => node.kind === 'window')
+  const windows = nodes.filter(node => node.kind === 'window')
   assert.deepEqual(
     windows.map(({ name, assigner, allowedLatenessMs, lateTag, contents }) => [
       name,
@@ -175,7 +175,7 @@ test('a window collects its settings without changing the stream it came from', 
 
 test('a side output of a side output is of the same operator', () => {
   const [a, b] = [outputTag<string>('a'), outputTag<number>('b')]
-  const graph = graphOf((flow) =>
+  const graph = graphOf(flow =>
     flow
       .source('in', numbers)
       .process('p', { onRecord: (_n, ctx) => ctx.output(a, 'x') })
@@ -183,24 +183,24 @@ test('a side output of a side output is of the same operator', () => {
       .sideOutput(b)
       .sink('out', out),
   )
-  assert.deepEqual(graph.nodes[2]!.inputs, [{ from: 1, tag: 'b' }])
+  assert.deepEqual(graph.nodes[2].inputs, [{ from: 1, tag: 'b' }])
 })
 
 test('a name left out is refused at run time too', () => {
   const wrong: ((stream: any, keyed: any) => unknown)[] = [
-    (s) => s.sink(out),
-    (s) => s.process({ onRecord() {} }),
+    s => s.sink(out),
+    s => s.process({ onRecord() {} }),
     (_s, k) => k.process({ onRecord() {} }),
     (_s, k) => k.aggregate(count()),
     (_s, k) => k.reduce((a: number) => a),
     (_s, k) => k.window(global()).aggregate(count()),
     (_s, k) => k.window(global()).reduce((a: number) => a),
     (_s, k) => k.window(global()).process(() => {}),
-    (s) => s.sink('', out),
-    (s) => s.sink('a\nb', out),
-    (s) => s.sink('\ud800', out),
-    (s) => s.sink('x'.repeat(101), out),
-    (s) => s.map(Number, { name: '' }),
+    s => s.sink('', out),
+    s => s.sink('a\nb', out),
+    s => s.sink('\ud800', out),
+    s => s.sink('x'.repeat(101), out),
+    s => s.map(Number, { name: '' }),
   ]
   for (const use of wrong) {
     const build = (flow: Flow) => {
@@ -209,31 +209,31 @@ test('a name left out is refused at run time too', () => {
     }
     assert.throws(() => graphOf(build), { code: 'GRAPH_INVALID', message: /the name of a/ }, String(use))
   }
-  assert.throws(() => graphOf((flow) => (flow as any).source(numbers)), {
+  assert.throws(() => graphOf(flow => (flow as any).source(numbers)), {
     code: 'GRAPH_INVALID',
     message: /name of a source/,
   })
-  nodesOf((s) => s.map(Number, { name: 'x'.repeat(100) }))
+  nodesOf(s => s.map(Number, { name: 'x'.repeat(100) }))
 })
 
 test('what is no source, sink, function, operator, aggregator, assigner or tag is refused where it is given', () => {
   const wrong: [RegExp, (stream: any, keyed: any, flow: any) => unknown][] = [
     [/source 's' was given no source/, (_s, _k, flow) => flow.source('s', [1, 2])],
-    [/sink 'o' was given no sink/, (s) => s.sink('o', {})],
-    [/map needs a function, but got undefined/, (s) => s.map()],
-    [/filter 'f' needs a function, but got a string/, (s) => s.filter('x', { name: 'f' })],
-    [/keyBy needs a function/, (s) => s.keyBy('user')],
-    [/process 'p' needs an operator/, (s) => s.process('p', () => {})],
-    [/onRecord of process 'p' needs a function/, (s) => s.process('p', { onTimer() {} })],
+    [/sink 'o' was given no sink/, s => s.sink('o', {})],
+    [/map needs a function, but got undefined/, s => s.map()],
+    [/filter 'f' needs a function, but got a string/, s => s.filter('x', { name: 'f' })],
+    [/keyBy needs a function/, s => s.keyBy('user')],
+    [/process 'p' needs an operator/, s => s.process('p', () => {})],
+    [/onRecord of process 'p' needs a function/, s => s.process('p', { onTimer() {} })],
     [/onTimer of process 'p' needs a function/, (_s, k) => k.process('p', { onRecord() {}, onTimer: 5 })],
     [/aggregate 'a' needs an aggregator/, (_s, k) => k.aggregate('a', count)],
     [/add of aggregate 'a' needs a function/, (_s, k) => k.aggregate('a', { create: () => 0 })],
     [/window needs an assigner/, (_s, k) => k.window('1h')],
-    [/sideOutput needs a tag/, (s) => s.sideOutput('late')],
+    [/sideOutput needs a tag/, s => s.sideOutput('late')],
     [/lateOutput needs a tag/, (_s, k) => k.window(global()).lateOutput()],
-    [/union was given a stream of another job, or no stream/, (s) => s.union(numbers)],
-    [/never writes to side output 't'/, (s) => s.map(Number).sideOutput(outputTag('t')).sink('o', out)],
-    [/state 's' of 'p' is value\(\)/, (s) => s.process('p', { state: { s: value() }, onRecord() {} })],
+    [/union was given a stream of another job, or no stream/, s => s.union(numbers)],
+    [/never writes to side output 't'/, s => s.map(Number).sideOutput(outputTag('t')).sink('o', out)],
+    [/state 's' of 'p' is value\(\)/, s => s.process('p', { state: { s: value() }, onRecord() {} })],
   ]
   for (const [message, use] of wrong) {
     const build = (flow: Flow) => {
@@ -247,14 +247,14 @@ test('what is no source, sink, function, operator, aggregator, assigner or tag i
 
 test('async functions are refused when the graph is built, everywhere', () => {
   const wrong: ((stream: any, keyed: any) => unknown)[] = [
-    (s) => s.map(async () => 1),
-    (s) => s.filter(async () => true),
-    (s) => s.flatMap(async () => []),
-    (s) => s.flatMap(async function* () {}),
-    (s) => s.eventTime(async () => 1),
-    (s) => s.keyBy(async () => 1),
-    (s) => s.process('p', { async onRecord() {} }),
-    (s) => s.process('p', { onRecord() {}, async onEnd() {} }),
+    s => s.map(async () => 1),
+    s => s.filter(async () => true),
+    s => s.flatMap(async () => []),
+    s => s.flatMap(async function* () {}),
+    s => s.eventTime(async () => 1),
+    s => s.keyBy(async () => 1),
+    s => s.process('p', { async onRecord() {} }),
+    s => s.process('p', { onRecord() {}, async onEnd() {} }),
     (_s, k) => k.process('p', { async onRecord() {} }),
     (_s, k) => k.process('p', { onRecord() {}, async onTimer() {} }),
     (_s, k) => k.reduce('r', async () => 1),
@@ -278,12 +278,12 @@ test('async functions are refused when the graph is built, everywhere', () => {
 
 test('streams of another job, and streams used after the build, are refused', () => {
   let leaked: Stream<number>
-  graphOf((flow) => {
+  graphOf(flow => {
     leaked = flow.source('in', numbers)
     leaked.sink('out', out)
   })
   assert.throws(() => leaked.map(Number), { code: 'GRAPH_INVALID', message: /after the build function had returned/ })
-  assert.throws(() => nodesOf((s) => s.union(leaked)), { code: 'GRAPH_INVALID', message: /stream of another job/ })
+  assert.throws(() => nodesOf(s => s.union(leaked)), { code: 'GRAPH_INVALID', message: /stream of another job/ })
 })
 
 test('what the build function throws keeps its cause; an error of Millrace stays what it is', () => {
@@ -306,7 +306,7 @@ test('what the build function throws keeps its cause; an error of Millrace stays
 test('flow.params is what was resolved', () => {
   let seen: unknown
   graphOf(
-    (flow) => {
+    flow => {
       seen = flow.params['limit']
       flow.source('in', numbers).sink('out', out)
     },

@@ -76,8 +76,9 @@ export function assertAggregator(aggregator: Aggregator<any, any, any>, where: s
   if (typeof aggregator !== 'object' || aggregator === null) {
     throw new MillraceError('GRAPH_INVALID', `${where} needs an aggregator: { create, add, merge?, result }`)
   }
-  for (const part of ['create', 'add', 'result'] as const) assertSynchronous(aggregator[part], `${part} of ${where}`)
-  if (aggregator.merge !== undefined) assertSynchronous(aggregator.merge, `merge of ${where}`)
+  const parts = aggregator as unknown as { readonly [part: string]: unknown }
+  for (const part of ['create', 'add', 'result']) assertSynchronous(parts[part], `${part} of ${where}`)
+  if (parts['merge'] !== undefined) assertSynchronous(parts['merge'], `merge of ${where}`)
 }
 
 function checked<O extends StateOptions>(options: O, kind: string): O {

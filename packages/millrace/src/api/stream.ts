@@ -85,7 +85,7 @@ export class Stream<T> {
 
   /** The records of all these streams, in no promised order. Its watermark is the least of theirs. */
   union(...others: Stream<T>[]): Stream<T> {
-    const edges = others.map((other) => {
+    const edges = others.map(other => {
       if (other instanceof Stream && other.#builder === this.#builder) return other.#edge
       throw new MillraceError(
         'GRAPH_INVALID',

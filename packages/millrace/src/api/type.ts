@@ -15,7 +15,7 @@ export interface UncheckedType<T> extends Typed<T> {
 }
 
 const unchecked: UncheckedType<never> = {
-  '~standard': { version: 1, vendor: 'millrace', validate: (value) => ({ value: value as never }) },
+  '~standard': { version: 1, vendor: 'millrace', validate: value => ({ value: value as never }) },
 }
 
 /**

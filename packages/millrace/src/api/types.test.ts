@@ -66,7 +66,7 @@ function sink<T>(): Sink<T> {
 }
 /** Builds the graph: the good lines below must be accepted at run time too. */
 function builds(describe: (flow: Flow, orders: Stream<Order>) => void): void {
-  const job = defineJob('types', (flow) => {
+  const job = defineJob('types', flow => {
     const orders = flow.source('orders', source<Order>())
     orders.sink('out', sink<Order>())
     describe(flow, orders)
@@ -78,37 +78,37 @@ function refused(_lines: (flow: Flow, orders: Stream<Order>, byUser: KeyedStream
 
 test('stateless operators infer their records, and refuse wrong ones', () => {
   builds((_flow, orders) => {
-    records<number>()(orders.map((o) => o.amount))
-    records<string>()(orders.map((o) => (o.amount > 1 ? 'large' : o.user)))
-    records<Order>()(orders.filter((o) => o.amount > 1))
-    records<string>()(orders.flatMap((o) => o.user.match(/\p{L}+/gu) ?? []))
+    records<number>()(orders.map(o => o.amount))
+    records<string>()(orders.map(o => (o.amount > 1 ? 'large' : o.user)))
+    records<Order>()(orders.filter(o => o.amount > 1))
+    records<string>()(orders.flatMap(o => o.user.match(/\p{L}+/gu) ?? []))
     records<number>()(
       orders.flatMap(function* (o) {
         yield o.amount
       }),
     )
-    records<'a'>()(orders.map((o) => o.user).filter((u): u is 'a' => u === 'a'))
-    records<Order>()(orders.eventTime((o) => o.at, { outOfOrderness: '5s', idleAfter: 100 }))
+    records<'a'>()(orders.map(o => o.user).filter((u): u is 'a' => u === 'a'))
+    records<Order>()(orders.eventTime(o => o.at, { outOfOrderness: '5s', idleAfter: 100 }))
     records<Order>()(orders.union(orders, orders.rebalance({ name: 'spread' })))
-    orders.map((o) => o.user).sink('unknown', sink<unknown>())
+    orders.map(o => o.user).sink('unknown', sink<unknown>())
     orders.sink('partly', sink<{ user: string }>(), { renamedFrom: 'whole' })
-    records<any>()(orders.map((o) => JSON.parse(o.user)))
+    records<any>()(orders.map(o => JSON.parse(o.user)))
   })
   refused((flow, orders) => {
     // @ts-expect-error orders have no such field
-    orders.map((o) => o.missing)
+    orders.map(o => o.missing)
     // @ts-expect-error a predicate says true or false
-    orders.filter((o) => o.amount)
+    orders.filter(o => o.amount)
     // @ts-expect-error a number cannot be iterated
-    orders.flatMap((o) => o.amount)
+    orders.flatMap(o => o.amount)
     // @ts-expect-error a timestamp is a number
-    orders.eventTime((o) => o.user)
+    orders.eventTime(o => o.user)
     // @ts-expect-error not a duration
-    orders.eventTime((o) => o.at, { outOfOrderness: '5 seconds' })
+    orders.eventTime(o => o.at, { outOfOrderness: '5 seconds' })
     // @ts-expect-error a stream of other records
     orders.union(flow.source('numbers', source<number>()))
     // @ts-expect-error an unknown option
-    orders.map((o) => o.user, { nmae: 'user' })
+    orders.map(o => o.user, { nmae: 'user' })
   })
 })
 
@@ -141,21 +141,21 @@ test('sinks and sources take their name first, and a sink takes the records of t
 test('async functions are refused, and the text names mapAsync', () => {
   refused((_flow, orders, byUser) => {
     // @ts-expect-error
-    orders.map(async (o) => o.user)
+    orders.map(async o => o.user)
     // @ts-expect-error
-    orders.map((o) => Promise.resolve(o.user))
+    orders.map(o => Promise.resolve(o.user))
     // @ts-expect-error
-    orders.filter(async (o) => o.amount > 1)
+    orders.filter(async o => o.amount > 1)
     // @ts-expect-error
-    orders.flatMap(async (o) => [o.user])
+    orders.flatMap(async o => [o.user])
     // @ts-expect-error
     orders.flatMap(async function* (o) {
       yield o.user
     })
     // @ts-expect-error
-    orders.keyBy(async (o) => o.user)
+    orders.keyBy(async o => o.user)
     // @ts-expect-error
-    orders.eventTime(async (o) => o.at)
+    orders.eventTime(async o => o.at)
     // @ts-expect-error
     orders.process('p', { async onRecord(_record, _ctx) {} })
     // @ts-expect-error
@@ -171,7 +171,7 @@ test('async functions are refused, and the text names mapAsync', () => {
     byUser.aggregate(
       's',
       // @ts-expect-error
-      sum(async (o) => o.amount),
+      sum(async o => o.amount),
     )
   })
   const text: UseMapAsyncInstead['~compileError'] =
@@ -184,77 +184,77 @@ test('async functions are refused, and the text names mapAsync', () => {
 
 test('keys are inferred, and what cannot be a key is refused', () => {
   builds((_flow, orders) => {
-    is<KeyedStream<string, Order>>()(orders.keyBy((o) => o.user))
-    is<KeyedStream<readonly [string, number], Order>>()(orders.keyBy((o) => [o.user, o.shop]))
+    is<KeyedStream<string, Order>>()(orders.keyBy(o => o.user))
+    is<KeyedStream<readonly [string, number], Order>>()(orders.keyBy(o => [o.user, o.shop]))
     records<{ readonly key: readonly [string, number]; readonly value: number }>()(
-      orders.keyBy((o) => [o.user, o.shop]).aggregate('pairs', count()),
+      orders.keyBy(o => [o.user, o.shop]).aggregate('pairs', count()),
     )
   })
   refused((_flow, orders) => {
     // @ts-expect-error an object is no key
-    orders.keyBy((o) => ({ user: o.user }))
+    orders.keyBy(o => ({ user: o.user }))
     // @ts-expect-error undefined is no key
-    orders.keyBy((o) => (o.amount > 1 ? o.user : undefined))
+    orders.keyBy(o => (o.amount > 1 ? o.user : undefined))
     // @ts-expect-error a date is no key
-    orders.keyBy((o) => new Date(o.at))
+    orders.keyBy(o => new Date(o.at))
   })
 })
 
 test('reduce and aggregate infer their results, and refuse aggregators of other records', () => {
   builds((_flow, orders) => {
-    const byUser = orders.keyBy((o) => o.user)
+    const byUser = orders.keyBy(o => o.user)
     type Result<R> = { readonly key: string; readonly value: R }
     records<Order>()(byUser.reduce('largest', (a, b) => (a.amount > b.amount ? a : b)))
     records<Result<number>>()(byUser.aggregate('count', count()))
     records<Result<number>>()(
       byUser.aggregate(
         'sum',
-        sum((o) => o.amount),
+        sum(o => o.amount),
         { renamedFrom: 'total' },
       ),
     )
     records<Result<number | undefined>>()(
       byUser.aggregate(
         'min',
-        min((o) => o.amount),
+        min(o => o.amount),
       ),
     )
     records<Result<number | undefined>>()(
       byUser.aggregate(
         'avg',
-        avg((o) => o.amount),
+        avg(o => o.amount),
       ),
     )
     records<Result<number>>()(
       byUser.aggregate(
         'distinct',
-        distinct((o) => o.shop),
+        distinct(o => o.shop),
       ),
     )
     records<Result<Order[]>>()(
       byUser.aggregate(
         'top',
-        topK(3, (o) => o.amount),
+        topK(3, o => o.amount),
       ),
     )
     records<Result<Order[]>>()(byUser.aggregate('all', collect()))
     records<Result<{ orders: number; revenue: number; shops: number }>>()(
       byUser.aggregate(
         'several',
-        compose({ orders: count(), revenue: sum((o) => o.amount), shops: distinct((o) => o.shop) }),
+        compose({ orders: count(), revenue: sum(o => o.amount), shops: distinct(o => o.shop) }),
       ),
     )
     records<Result<string>>()(
       byUser.aggregate('own', {
         create: () => 0,
         add: (total, order) => total + order.amount,
-        result: (total) => total.toFixed(2),
+        result: total => total.toFixed(2),
       }),
     )
     records<{ readonly key: string; readonly value: number }>()(
       orders
-        .map((o) => o.amount)
-        .keyBy((a) => String(a))
+        .map(o => o.amount)
+        .keyBy(a => String(a))
         .aggregate('numbers', sum()),
     )
   })
@@ -268,15 +268,15 @@ test('reduce and aggregate infer their results, and refuse aggregators of other 
     byUser.aggregate(
       'sum',
       // @ts-expect-error not a number
-      sum((o) => o.user),
+      sum(o => o.user),
     )
     byUser.aggregate(
       'sum',
       // @ts-expect-error an aggregator of records that have a field more
-      sum<Order & { tax: number }>((o) => o.tax),
+      sum<Order & { tax: number }>(o => o.tax),
     )
     // @ts-expect-error a part of compose wants a field that orders lack
-    byUser.aggregate('several', compose({ orders: count(), tax: sum((o) => o.tax) }))
+    byUser.aggregate('several', compose({ orders: count(), tax: sum(o => o.tax) }))
     // @ts-expect-error orders have no order
     byUser.aggregate('top', topK(3))
     // @ts-expect-error orders cannot be told apart
@@ -292,7 +292,7 @@ test('a keyed process operator infers record, key, state and what it emits', () 
   builds((_flow, orders) => {
     const late = outputTag<{ user: string }>('late')
     const alerts = orders
-      .keyBy((o) => o.user)
+      .keyBy(o => o.user)
       .process('sessions', {
         emits: type<Alert>(),
         state: {
@@ -301,7 +301,7 @@ test('a keyed process operator infers record, key, state and what it emits', () 
           seen: map<string, number>({ ttl: '7d' }),
           log: list<number>({ ttl: { ttl: '1h', updateOn: 'read-and-write' } }),
           most: reducing<number>((a, b) => Math.max(a, b)),
-          total: aggregating(sum<Order>((o) => o.amount)),
+          total: aggregating(sum<Order>(o => o.amount)),
           several: aggregating(compose({ n: count(), best: max((o: Order) => o.amount) })),
         },
         onRecord(order, ctx) {
@@ -332,11 +332,11 @@ test('a keyed process operator infers record, key, state and what it emits', () 
     records<Alert>()(alerts)
     records<{ user: string }>()(alerts.sideOutput(late))
     records<unknown>()(
-      orders.keyBy((o) => o.user).process('untyped', { onRecord: (order, ctx) => ctx.emit(order.amount) }),
+      orders.keyBy(o => o.user).process('untyped', { onRecord: (order, ctx) => ctx.emit(order.amount) }),
     )
     records<{ total: number }>()(
       orders
-        .keyBy((o) => o.user)
+        .keyBy(o => o.user)
         .process('schema', {
           emits: z.object({ total: z.number() }),
           onRecord(order, ctx) {
@@ -370,7 +370,7 @@ test('a keyed process operator infers record, key, state and what it emits', () 
     byUser.process('p', { onRecord(_order: Order & { tax: number }, _ctx) {} })
     byUser.process('p', {
       emits: type<Alert>(),
-      state: { total: value<number>(), orders: list<Order>(), tax: aggregating(sum<{ tax: number }>((o) => o.tax)) },
+      state: { total: value<number>(), orders: list<Order>(), tax: aggregating(sum<{ tax: number }>(o => o.tax)) },
       onRecord(order, ctx) {
         // @ts-expect-error a field is missing
         ctx.emit({ user: ctx.key })
@@ -424,20 +424,20 @@ test('windows infer their results', () => {
     }
     const late = outputTag<Order>('late')
     const hours = orders
-      .eventTime((o) => o.at)
-      .keyBy((o) => o.user)
+      .eventTime(o => o.at)
+      .keyBy(o => o.user)
       .window(tumbling('1h', { offset: '15m' }))
       .allowedLateness('1m')
       .lateOutput(late)
     const sums = hours.aggregate(
       'sums',
-      sum((o) => o.amount),
+      sum(o => o.amount),
     )
-    records<number>()(sums.map((result) => result.value))
-    records<string>()(sums.map((result) => result.key))
+    records<number>()(sums.map(result => result.value))
+    records<string>()(sums.map(result => result.key))
     sums.map(is<Result<number>>())
     records<Order>()(sums.sideOutput(late))
-    records<Order>()(hours.reduce('largest', (a, b) => (a.amount > b.amount ? a : b)).map((result) => result.value))
+    records<Order>()(hours.reduce('largest', (a, b) => (a.amount > b.amount ? a : b)).map(result => result.value))
     records<Alert>()(
       hours.process<Alert>('all', (all, ctx) => {
         is<readonly Order[]>()(all)
@@ -466,7 +466,7 @@ test('windows infer their results', () => {
 test('params have the types of their defaults', () => {
   const job = defineJob(
     'params',
-    (flow) => {
+    flow => {
       is<number>()(flow.params.limit)
       is<string>()(flow.params.input)
       flow.source('orders', source<Order>()).sink('out', sink<Order>())

@@ -16,8 +16,20 @@ export interface ErrorPage {
   readonly fix: string
 }
 
-const user = (title: string, meaning: string, fix: string): ErrorPage => ({ domain: 'user', retry: false, title, meaning, fix })
-const external = (title: string, meaning: string, fix: string): ErrorPage => ({ domain: 'external', retry: true, title, meaning, fix })
+const user = (title: string, meaning: string, fix: string): ErrorPage => ({
+  domain: 'user',
+  retry: false,
+  title,
+  meaning,
+  fix,
+})
+const external = (title: string, meaning: string, fix: string): ErrorPage => ({
+  domain: 'external',
+  retry: true,
+  title,
+  meaning,
+  fix,
+})
 
 export const ERRORS = {
   // ---- the job module and its graph
@@ -66,7 +78,11 @@ export const ERRORS = {
     'Working state lives on the heap. The RocksDB backend is not part of this release; the snapshot format is the same for both.',
     'Leave stateBackend out or set it to heap.',
   ),
-  USAGE: user('The command line is not understood.', 'An unknown command, option or argument.', 'Run the command with --help.'),
+  USAGE: user(
+    'The command line is not understood.',
+    'An unknown command, option or argument.',
+    'Run the command with --help.',
+  ),
 
   // ---- user functions and records
   USER_FUNCTION_FAILED: user(
@@ -126,8 +142,16 @@ export const ERRORS = {
     'The snapshot holds a byte offset beyond the end of the file, so the file was replaced or cut.',
     'Put the original file back, or start over with --fresh.',
   ),
-  SOURCE_FAILED: external('A source failed.', 'Reading the input failed; the cause says why.', 'Mend the cause. The job restarts from its latest checkpoint by itself.'),
-  SINK_FAILED: external('A sink failed.', 'Writing or committing output failed; the cause says why.', 'Mend the cause. Nothing is lost: what is not committed yet is carried in the checkpoints.'),
+  SOURCE_FAILED: external(
+    'A source failed.',
+    'Reading the input failed; the cause says why.',
+    'Mend the cause. The job restarts from its latest checkpoint by itself.',
+  ),
+  SINK_FAILED: external(
+    'A sink failed.',
+    'Writing or committing output failed; the cause says why.',
+    'Mend the cause. Nothing is lost: what is not committed yet is carried in the checkpoints.',
+  ),
   SINK_CONFLICT: external(
     'An output part exists already with other contents.',
     'A rename never replaces a file. Another job, or another storage with a job of the same name, writes into the same directory.',
@@ -150,7 +174,11 @@ export const ERRORS = {
     'After a failed fsync nobody can tell what is on the disk. The job stops; recovery starts from the latest complete snapshot.',
     'Check the disk, then run the job again.',
   ),
-  OBJECT_MISSING: external('A file of the storage is missing.', 'A manifest names a file that is not there.', 'Run millrace fsck to see what else is missing; start from an older snapshot with --from.'),
+  OBJECT_MISSING: external(
+    'A file of the storage is missing.',
+    'A manifest names a file that is not there.',
+    'Run millrace fsck to see what else is missing; start from an older snapshot with --from.',
+  ),
   BAD_REFERENCE: user(
     'A name points outside the job’s folder.',
     'References in manifests and on the command line are relative names inside the job’s folder. This one is absolute, has `..`, or has characters that are not allowed.',
@@ -171,7 +199,11 @@ export const ERRORS = {
     'A snapshot is named JOB/latest, JOB/chk-42 or by the path of its manifest; JOB/ may be left out where the command names the job or the storage holds one.',
     'List them with millrace snapshots JOB.',
   ),
-  JOB_NOT_FOUND: user('There is no such job in this storage.', 'The storage has no folder of that name.', 'List jobs with millrace jobs; name another storage with --storage.'),
+  JOB_NOT_FOUND: user(
+    'There is no such job in this storage.',
+    'The storage has no folder of that name.',
+    'List jobs with millrace jobs; name another storage with --storage.',
+  ),
   SNAPSHOT_DAMAGED: external(
     'A snapshot is damaged.',
     'A checksum, a length or a reference of a manifest or segment is wrong. The message names the file and the place.',
@@ -212,12 +244,38 @@ export const ERRORS = {
     'More checkpoints in a row failed than checkpointing.tolerableFailures allows, or the final one did.',
     'Mend the cause shown. The job goes on from its latest complete checkpoint when run again.',
   ),
-  CHECKPOINT_EXPIRED: external('A checkpoint took longer than its timeout.', 'It is aborted; the next one holds its changes.', 'Raise checkpointing.timeout, or look at what slows the store or a sink.'),
-  JOB_CANCELLED: user('The job was cancelled.', 'A request for a checkpoint or a stop came while, or after, the job was cancelled.', 'Run the job again: it starts from its latest snapshot.'),
-  JOB_NOT_RUNNING: user('The job is not running.', 'The request needs a running job, but it has ended.', 'Run the job again.'),
-  CONFIRMATION_NEEDED: user('The command deletes something and was not confirmed.', 'Deleting asks on a terminal; elsewhere it needs --yes.', 'Pass --yes, or use --dry-run to see what would go.'),
-  NODE_TOO_OLD: user('This Node.js is too old.', 'Millrace needs Node.js 22.22 or newer (type stripping, zstd).', 'Install a newer Node.js; inside the repository npm brings its own.'),
-  INTERNAL: { domain: 'internal', retry: false, title: 'Millrace has a bug.', meaning: 'An assertion failed.', fix: 'Please report it with the output of --verbose.' },
+  CHECKPOINT_EXPIRED: external(
+    'A checkpoint took longer than its timeout.',
+    'It is aborted; the next one holds its changes.',
+    'Raise checkpointing.timeout, or look at what slows the store or a sink.',
+  ),
+  JOB_CANCELLED: user(
+    'The job was cancelled.',
+    'A request for a checkpoint or a stop came while, or after, the job was cancelled.',
+    'Run the job again: it starts from its latest snapshot.',
+  ),
+  JOB_NOT_RUNNING: user(
+    'The job is not running.',
+    'The request needs a running job, but it has ended.',
+    'Run the job again.',
+  ),
+  CONFIRMATION_NEEDED: user(
+    'The command deletes something and was not confirmed.',
+    'Deleting asks on a terminal; elsewhere it needs --yes.',
+    'Pass --yes, or use --dry-run to see what would go.',
+  ),
+  NODE_TOO_OLD: user(
+    'This Node.js is too old.',
+    'Millrace needs Node.js 22.22 or newer (type stripping, zstd).',
+    'Install a newer Node.js; inside the repository npm brings its own.',
+  ),
+  INTERNAL: {
+    domain: 'internal',
+    retry: false,
+    title: 'Millrace has a bug.',
+    meaning: 'An assertion failed.',
+    fix: 'Please report it with the output of --verbose.',
+  },
 } as const satisfies Record<string, ErrorPage>
 
 export type ErrorCode = keyof typeof ERRORS

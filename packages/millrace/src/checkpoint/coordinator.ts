@@ -32,7 +32,13 @@ import {
 export type ManifestHead = Pick<
   Manifest,
   'job' | 'run' | 'runId' | 'lineage' | 'token' | 'millrace' | 'parallelism' | 'maxParallelism' | 'nextStateId'
-> & { readonly operators: readonly { readonly name: string; readonly kind: string; readonly states: readonly KeyedStateInfo[] }[] }
+> & {
+  readonly operators: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly states: readonly KeyedStateInfo[]
+  }[]
+}
 
 export interface CoordinatorOptions {
   readonly protocol: ProtocolOptions
@@ -135,7 +141,8 @@ export class CheckpointCoordinator {
 
   /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
   async request(reason: 'user' | 'stop' | 'finish'): Promise<number> {
-    if (this.closed || this.state.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job is ending; no further checkpoint is taken')
+    if (this.closed || this.state.closed)
+      throw new MillraceError('JOB_NOT_RUNNING', 'the job is ending; no further checkpoint is taken')
     const fromId = this.state.nextId
     const done = new Promise<number>((resolve, reject) => this.waiters.push({ fromId, resolve, reject }))
     this.apply({ type: 'request', reason, nowMs: this.world.now() })
@@ -150,7 +157,9 @@ export class CheckpointCoordinator {
       this.part = mail.part
       this.apply({ type: 'acknowledged', id: mail.checkpointId, nowMs })
     } else if (mail.type === 'declined') {
-      this.lastError = new MillraceError('CHECKPOINT_FAILED', mail.error.message, { context: { code: mail.error.code } })
+      this.lastError = new MillraceError('CHECKPOINT_FAILED', mail.error.message, {
+        context: { code: mail.error.code },
+      })
       this.apply({ type: 'declined', id: mail.checkpointId, nowMs })
     } else if (mail.type === 'committed') {
       this.committing.get(mail.checkpointId)?.resolve()
@@ -214,16 +223,20 @@ export class CheckpointCoordinator {
       case 'complete':
         return this.complete(action.pending)
       case 'give-up': {
-        const what = action.why === 'last-failed' ? 'the final checkpoint failed' : 'too many checkpoints in a row failed'
+        const what =
+          action.why === 'last-failed' ? 'the final checkpoint failed' : 'too many checkpoints in a row failed'
         const cause = this.lastError
-        return this.world.fail(new MillraceError('CHECKPOINT_FAILED', cause === undefined ? what : `${what}: ${cause.message}`, { cause }))
+        return this.world.fail(
+          new MillraceError('CHECKPOINT_FAILED', cause === undefined ? what : `${what}: ${cause.message}`, { cause }),
+        )
       }
     }
   }
 
   private aborted(id: number, why: 'declined' | 'expired' | 'publish-failed', before: ProtocolState): void {
     const timeoutMs = this.options.protocol.timeoutMs
-    if (why === 'expired') this.lastError = new MillraceError('CHECKPOINT_EXPIRED', `checkpoint ${id} took longer than ${timeoutMs} ms`)
+    if (why === 'expired')
+      this.lastError = new MillraceError('CHECKPOINT_EXPIRED', `checkpoint ${id} took longer than ${timeoutMs} ms`)
     const error = this.lastError ?? new MillraceError('CHECKPOINT_FAILED', `checkpoint ${id} failed`)
     this.settle(id, waiter => waiter.reject(error))
     this.world.segments.release([this.writing!])
@@ -246,10 +259,25 @@ export class CheckpointCoordinator {
     this.waiters = this.waiters.filter(waiter => waiter.fromId > id)
   }
 
-  private report(pending: Pending, outcome: CheckpointOutcome['outcome'], newBytes: number, error: string | undefined): void {
-    const totalBytes = outcome === 'complete' ? this.current!.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) : 0
+  private report(
+    pending: Pending,
+    outcome: CheckpointOutcome['outcome'],
+    newBytes: number,
+    error: string | undefined,
+  ): void {
+    const totalBytes =
+      outcome === 'complete' ? this.current!.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) : 0
     const { id, reason: trigger, startedAtMs } = pending
-    this.world.report({ id, trigger, outcome, startedAtMs, durationMs: this.world.now() - startedAtMs, newBytes, totalBytes, error })
+    this.world.report({
+      id,
+      trigger,
+      outcome,
+      startedAtMs,
+      durationMs: this.world.now() - startedAtMs,
+      newBytes,
+      totalBytes,
+      error,
+    })
   }
 
   // --------------------------------------------------------------------------------------------------------- publish
@@ -263,8 +291,13 @@ export class CheckpointCoordinator {
     try {
       const outcome = await this.publishOrReread(store, name, encodeManifest(manifest))
       if (outcome !== 'created') {
-        const what = outcome === 'exists' ? 'its manifest exists already, written by another process' : 'its manifest could not be written'
-        this.lastError = new MillraceError('STORE_FAILED', `checkpoint ${pending.id}: ${what}`, { cause: this.lastError })
+        const what =
+          outcome === 'exists'
+            ? 'its manifest exists already, written by another process'
+            : 'its manifest could not be written'
+        this.lastError = new MillraceError('STORE_FAILED', `checkpoint ${pending.id}: ${what}`, {
+          cause: this.lastError,
+        })
         await this.world.confirm()
         return this.apply({ type: 'publish-failed', id: pending.id, nowMs: this.world.now() })
       }
@@ -272,7 +305,9 @@ export class CheckpointCoordinator {
       await this.world.confirm()
     } catch (error) {
       // The manifest may exist, or the job has another owner: this attempt cannot go on (DESIGN invariant 2).
-      return this.world.fail(isMillraceError(error) ? error : new MillraceError('STORE_FAILED', messageOf(error), { cause: error }))
+      return this.world.fail(
+        isMillraceError(error) ? error : new MillraceError('STORE_FAILED', messageOf(error), { cause: error }),
+      )
     }
     this.current = manifest
     this.world.segments.release([this.writing!])
@@ -281,11 +316,17 @@ export class CheckpointCoordinator {
   }
 
   /** A publish whose reply was lost may have succeeded: what is there decides. */
-  private async publishOrReread(store: SnapshotStore, name: string, bytes: Uint8Array): Promise<'created' | 'exists' | 'missing'> {
+  private async publishOrReread(
+    store: SnapshotStore,
+    name: string,
+    bytes: Uint8Array,
+  ): Promise<'created' | 'exists' | 'missing'> {
     try {
       if ((await store.publish(name, bytes)) === 'created') return 'created'
     } catch (error) {
-      this.lastError = isMillraceError(error) ? error : new MillraceError('STORE_FAILED', messageOf(error), { cause: error })
+      this.lastError = isMillraceError(error)
+        ? error
+        : new MillraceError('STORE_FAILED', messageOf(error), { cause: error })
     }
     try {
       return Buffer.compare(await store.read(name), bytes) === 0 ? 'created' : 'exists'
@@ -298,7 +339,10 @@ export class CheckpointCoordinator {
   private compose(pending: Pending, part: SlotSnapshot): Manifest {
     const { head } = this.options
     const byName = new Map(part.operators.map(operator => [operator.name, operator]))
-    const operators: OperatorSnapshot[] = head.operators.map(operator => ({ ...operator, ...byName.get(operator.name) }))
+    const operators: OperatorSnapshot[] = head.operators.map(operator => ({
+      ...operator,
+      ...byName.get(operator.name),
+    }))
     const nowMs = this.world.now()
     return {
       format: 'millrace-manifest',
@@ -383,7 +427,12 @@ export class CheckpointCoordinator {
     )
   }
 
-  private async mergeInBackground(inputs: readonly SegmentRef[], intoBase: boolean, name: string, number: number): Promise<SegmentRef> {
+  private async mergeInBackground(
+    inputs: readonly SegmentRef[],
+    intoBase: boolean,
+    name: string,
+    number: number,
+  ): Promise<SegmentRef> {
     return mergeSegments({
       store: this.world.store,
       inputs,

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { nextTickMs, startProtocol, transition, type ProtocolAction, type ProtocolEvent, type ProtocolState } from './protocol.ts'
+import {
+  nextTickMs,
+  startProtocol,
+  transition,
+  type ProtocolAction,
+  type ProtocolEvent,
+  type ProtocolState,
+} from './protocol.ts'
 
 const OPTIONS = { intervalMs: 100, timeoutMs: 1000, minPauseMs: 20, tolerableFailures: 2, incremental: true }
 
@@ -87,8 +94,19 @@ test('more failures in a row than tolerated give up; a success in between counts
     { type: 'acknowledged', id: 9, nowMs: 300 },
     { type: 'published', id: 9, nowMs: 300 },
   ]
-  const { actions } = run(start(), ...fail(7, 100), ...fail(8, 200), ...good, ...fail(10, 400), ...fail(11, 500), ...fail(12, 600))
-  assert.equal(actions.findIndex(action => action.type === 'give-up'), actions.length - 1)
+  const { actions } = run(
+    start(),
+    ...fail(7, 100),
+    ...fail(8, 200),
+    ...good,
+    ...fail(10, 400),
+    ...fail(11, 500),
+    ...fail(12, 600),
+  )
+  assert.equal(
+    actions.findIndex(action => action.type === 'give-up'),
+    actions.length - 1,
+  )
 })
 
 test('a stop asked for while a checkpoint is pending follows it at once, and nothing follows the stop', () => {
@@ -124,7 +142,10 @@ test('without incremental checkpoints every one is full', () => {
 test('whatever happens, ids are dense and grow, one checkpoint is pending at most, and a base was published', () => {
   const event = fc.oneof(
     fc.record({ type: fc.constant('tick' as const), dt: fc.nat(400) }),
-    fc.record({ type: fc.constantFrom('request-user' as const, 'acknowledged' as const, 'declined' as const), dt: fc.nat(50) }),
+    fc.record({
+      type: fc.constantFrom('request-user' as const, 'acknowledged' as const, 'declined' as const),
+      dt: fc.nat(50),
+    }),
     fc.record({ type: fc.constantFrom('published' as const, 'publish-failed' as const), dt: fc.nat(50) }),
   )
   fc.assert(

@@ -66,7 +66,12 @@ export interface Transition {
   readonly actions: readonly ProtocolAction[]
 }
 
-export function startProtocol(options: ProtocolOptions, nextId: number, baseId: number | undefined, nowMs: number): ProtocolState {
+export function startProtocol(
+  options: ProtocolOptions,
+  nextId: number,
+  baseId: number | undefined,
+  nowMs: number,
+): ProtocolState {
   return {
     options,
     nextId,
@@ -145,7 +150,12 @@ function trigger(
   }
 }
 
-function failed(state: ProtocolState, pending: Pending, why: 'expired' | 'declined' | 'publish-failed', nowMs: number): Transition {
+function failed(
+  state: ProtocolState,
+  pending: Pending,
+  why: 'expired' | 'declined' | 'publish-failed',
+  nowMs: number,
+): Transition {
   const failuresInRow = state.failuresInRow + 1
   const idle: ProtocolState = { ...state, pending: undefined, failuresInRow, lastEndAtMs: nowMs }
   const abort: ProtocolAction = { type: 'abort', id: pending.id, why }

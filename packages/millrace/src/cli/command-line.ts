@@ -13,7 +13,7 @@ export async function main(args: readonly string[]): Promise<void> {
   // Also for what is wrong before the options are parsed.
   const output: OutputOptions = { json: args.includes('--json'), verbose: args.includes('--verbose') }
   guardOutput()
-  process.on('uncaughtException', (error) => {
+  process.on('uncaughtException', error => {
     printError(strayError(error), output)
     process.exit()
   })
@@ -51,7 +51,7 @@ function endOfParsing(error: CommanderError, program: Command, args: readonly st
 /** `error: unknown option '--frehs'\n(Did you mean --fresh?)` in our words. */
 function usageError({ message }: CommanderError, program: Command, args: readonly string[]): MillraceError {
   const text = message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)$/s, '; did you mean $1?')
-  const command = program.commands.map((each) => each.name()).find((name) => args.includes(name))
+  const command = program.commands.map(each => each.name()).find(name => args.includes(name))
   return new MillraceError('USAGE', text, {
     hint: `Run millrace ${command === undefined ? '' : `${command} `}--help to see what is allowed.`,
   })

@@ -44,7 +44,7 @@ export async function deleteSnapshot(text: string, flags: DeleteFlags): Promise<
   }
 }
 
-const CLOCK = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)) }
+const CLOCK = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)) }
 
 interface Choice {
   readonly victim: SnapshotListing
@@ -59,7 +59,7 @@ async function choose({ store, job, ref }: SnapshotPlace): Promise<Choice> {
   const victim = all.find(({ kind, id }) => kind === snapshot.kind && id === snapshot.id)
   if (victim === undefined) {
     const name = formatSnapshotId(snapshot.kind, snapshot.id)
-    const have = all.map((each) => each.name).join(', ') || 'none'
+    const have = all.map(each => each.name).join(', ') || 'none'
     throw new MillraceError('SNAPSHOT_NOT_FOUND', `job '${job}' has no ${name}; it has ${have}`, { context: { job } })
   }
   return { victim, isNext: victim === all.find(({ details }) => details?.standing === 'current') }
@@ -94,7 +94,7 @@ async function sweepUnnamed({ store, job }: SnapshotPlace, lock: JobLock): Promi
     token: lock.token,
     confirm: () => lock.confirm(),
     folder: new ManifestFolder(store, job),
-    decide: (snapshots) => snapshots.map(() => ({ keep: true })),
+    decide: snapshots => snapshots.map(() => ({ keep: true })),
     liveSegments: new Set(),
   })
 }

@@ -35,7 +35,7 @@ function isCode(text: string): text is ErrorCode {
 
 function unknownCode(text: string, code: string): MillraceError {
   const codes = Object.keys(ERRORS)
-  const meant = closest(code, codes) ?? codes.find((each) => code !== '' && each.includes(code))
+  const meant = closest(code, codes) ?? codes.find(each => code !== '' && each.includes(code))
   return new MillraceError(
     'USAGE',
     `there is no error code '${text}'${meant === undefined ? '' : `; did you mean ${meant}?`}`,

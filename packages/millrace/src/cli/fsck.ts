@@ -11,7 +11,7 @@ export async function fsck(jobOrFile: string, flags: StorageFlags): Promise<Answ
   const storage = await openStorage(flags)
   const job = await findJob(storage, jobOrFile)
   const status = new StatusLine()
-  const report = await check(storage.job(job), job, { onFile: (file) => status.show(`checking ${file}`) }).finally(() =>
+  const report = await check(storage.job(job), job, { onFile: file => status.show(`checking ${file}`) }).finally(() =>
     status.clear(),
   )
   return {
@@ -19,7 +19,7 @@ export async function fsck(jobOrFile: string, flags: StorageFlags): Promise<Answ
       storage: storage.location,
       job,
       ...report,
-      findings: report.findings.map((finding) => ({ ...finding, code: finding.code ?? null })),
+      findings: report.findings.map(finding => ({ ...finding, code: finding.code ?? null })),
     },
     text: textOf(job, report),
     exitCode: report.intact ? 0 : FAILED,

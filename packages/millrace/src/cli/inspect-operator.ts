@@ -12,7 +12,7 @@ export function describeOperator(
   operator: OperatorSnapshot,
   counts: ReadonlyMap<number, StateCount>,
 ): Answer {
-  const states = operator.states.map((state) => ({ ...state, ...totalOf(counts.get(state.id)!) }))
+  const states = operator.states.map(state => ({ ...state, ...totalOf(counts.get(state.id)!) }))
   const parts = [
     `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)})\n`,
     ...(states.length === 0 ? [] : [formatTable(STATE_COLUMNS, states.map(stateRow))]),
@@ -74,7 +74,7 @@ function stateRow({
 function operatorStateText({ operatorState = {} }: OperatorSnapshot): string[] {
   const rows = Object.entries(operatorState).map(([state, lists]) => [
     state,
-    lists.map((list) => formatCount(list.length)).join(', '),
+    lists.map(list => formatCount(list.length)).join(', '),
   ])
   return rows.length === 0 ? [] : [formatTable([{ title: 'STATE (not keyed)' }, { title: 'VALUES PER SUBTASK' }], rows)]
 }

@@ -42,9 +42,9 @@ const OPERATOR_COLUMNS = [
 ]
 
 function operatorRow({ name, kind, states, source, sink, operatorState }: OperatorSnapshot): string[] {
-  const keyed = states.map((state) => `${state.name}#${state.id} ${state.kind}`)
-  const lists = Object.keys(operatorState ?? {}).map((state) => `${state} (not keyed)`)
-  const ended = source?.splits.filter((split) => split.ended).length ?? 0
+  const keyed = states.map(state => `${state.name}#${state.id} ${state.kind}`)
+  const lists = Object.keys(operatorState ?? {}).map(state => `${state} (not keyed)`)
+  const ended = source?.splits.filter(split => split.ended).length ?? 0
   return [
     name,
     sink === undefined ? kind : `${kind} (${sink.type})`,

@@ -39,9 +39,9 @@ export async function inspect(
 }
 
 function named<T extends { readonly name: string }>(all: readonly T[], name: string, what: string, owner: string): T {
-  const found = all.find((each) => each.name === name)
+  const found = all.find(each => each.name === name)
   if (found !== undefined) return found
-  const names = all.map((each) => each.name)
+  const names = all.map(each => each.name)
   const meant = closest(name, names)
   const have = names.length === 0 ? 'it has none' : `it has ${names.map(oneLine).join(', ')}`
   throw new MillraceError(

@@ -24,7 +24,7 @@ export async function jobs(flags: StorageFlags): Promise<Answer> {
   const storage = await openStorage(flags)
   const nowMs = Date.now()
   const listings = await listJobs(storage)
-  const found = await Promise.all(listings.map((listing) => factsOf(storage, listing, nowMs)))
+  const found = await Promise.all(listings.map(listing => factsOf(storage, listing, nowMs)))
   return {
     json: { storage: storage.location, jobs: found.map(asJson) },
     text:
@@ -32,7 +32,7 @@ export async function jobs(flags: StorageFlags): Promise<Answer> {
         ? ''
         : formatTable(
             COLUMNS,
-            found.map((facts) => rowOf(facts, nowMs)),
+            found.map(facts => rowOf(facts, nowMs)),
           ),
     notes: found.length === 0 ? [`no jobs in ${storage.location}`] : [],
   }

@@ -32,7 +32,7 @@ export class ProgressMeter {
     const isBounded = fractions.length === sources.length && sources.length > 0
     this.fraction = isBounded ? fractions.reduce((sum, fraction) => sum + fraction, 0) / fractions.length : undefined
     this.samples = [
-      ...this.samples.filter((sample) => atMs - sample.atMs <= RATE_WINDOW_MS),
+      ...this.samples.filter(sample => atMs - sample.atMs <= RATE_WINDOW_MS),
       { atMs, records: this.records },
     ]
   }

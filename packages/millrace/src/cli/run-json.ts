@@ -22,7 +22,7 @@ export function startedJson(job: string, event: Extract<JobEvent, { type: 'start
           reason: null,
           snapshot: formatSnapshotId(decision.snapshot.kind, decision.snapshot.id),
           ageMs: Math.max(0, nowMs - decision.createdAtMs),
-          skipped: decision.skipped.map((skipped) => ({
+          skipped: decision.skipped.map(skipped => ({
             snapshot: formatSnapshotId(skipped.kind, skipped.id),
             reason: skipped.reason,
           })),

@@ -54,7 +54,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
       from: flags.from === undefined ? undefined : ownSnapshot(flags.from, join(storage, name)),
       allowDroppedState: flags.allowDroppedState,
       module,
-      onEvent: (event) => display.receive(event),
+      onEvent: event => display.receive(event),
     })
     stopper.take(handle)
     display.ended(await handle.finished)
@@ -78,7 +78,7 @@ function jobFile(file: string): string {
 function closestFile(path: string): string | undefined {
   const folder = dirname(path)
   if (!existsSync(folder)) return undefined
-  const names = readdirSync(folder).filter((name) => ['.ts', '.mts', '.js', '.mjs'].includes(extname(name)))
+  const names = readdirSync(folder).filter(name => ['.ts', '.mts', '.js', '.mjs'].includes(extname(name)))
   const meant = closest(basename(path), names)
   return meant === undefined ? undefined : join(folder, meant)
 }

@@ -17,7 +17,7 @@ export async function snapshots(jobOrFile: string, flags: StorageFlags): Promise
         ? ''
         : formatTable(
             COLUMNS,
-            found.map((snapshot) => rowOf(snapshot, nowMs)),
+            found.map(snapshot => rowOf(snapshot, nowMs)),
           ),
     notes: [
       ...(found.length === 0 ? [`job '${job}' has no snapshots`] : []),

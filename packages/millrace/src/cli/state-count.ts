@@ -24,7 +24,7 @@ export async function countEntries(
     stateIds.map((id): [number, StateCount] => [id, { entries: 0, keyBytes: 0, valueBytes: 0, keyGroups: new Map() }]),
   )
   if (counts.size === 0) return counts
-  const merge = mergeEntries(await Promise.all(segments.map((ref) => openSegment(store, ref))))
+  const merge = mergeEntries(await Promise.all(segments.map(ref => openSegment(store, ref))))
   for (;;) {
     while (merge.advance()) {
       const { op, stateId, bytes, keyStart, keyEnd, valueStart, valueEnd } = merge.entry

@@ -46,14 +46,14 @@ export class ByteReader {
 
   u8(): number {
     if (this.offset >= this.end) this.endsTooEarly(1)
-    return this.bytes[this.offset++]!
+    return this.bytes[this.offset++]
   }
 
   u16be(): number {
     this.need(2)
     const at = this.offset
     this.offset = at + 2
-    return (this.bytes[at]! << 8) | this.bytes[at + 1]!
+    return (this.bytes[at] << 8) | this.bytes[at + 1]
   }
 
   u32le(): number {
@@ -61,7 +61,7 @@ export class ByteReader {
     const bytes = this.bytes
     const at = this.offset
     this.offset = at + 4
-    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+    return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
   }
 
   u32be(): number {
@@ -69,7 +69,7 @@ export class ByteReader {
     const bytes = this.bytes
     const at = this.offset
     this.offset = at + 4
-    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+    return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
   }
 
   /** Refuses what is not a safe integer. */
@@ -102,7 +102,7 @@ export class ByteReader {
     const low = this.u32le()
     words[HIGH] = this.u32le()
     words[LOW] = low
-    return f64[0]!
+    return f64[0]
   }
 
   orderedF64(): number {
@@ -111,7 +111,7 @@ export class ByteReader {
     const flipped = high >>> 31 === 0
     words[HIGH] = flipped ? ~high : high ^ 0x8000_0000
     words[LOW] = flipped ? ~low : low
-    return f64[0]!
+    return f64[0]
   }
 
   skip(size: number): void {

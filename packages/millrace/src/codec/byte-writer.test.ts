@@ -8,8 +8,8 @@ import { ByteWriter } from './byte-writer.ts'
 const safeInteger = fc.oneof(
   fc.nat(300),
   fc.maxSafeNat(),
-  fc.integer({ min: 0, max: 53 }).map((power) => 2 ** power - 1),
-  fc.integer({ min: 0, max: 52 }).map((power) => 2 ** power),
+  fc.integer({ min: 0, max: 53 }).map(power => 2 ** power - 1),
+  fc.integer({ min: 0, max: 52 }).map(power => 2 ** power),
 )
 
 /** Writes with a writer that must grow on the way, and reads back. */
@@ -36,7 +36,7 @@ test('what is written is read back', () => {
       fc.uint8Array(),
       (u16, u32, safe, double, bytes) => {
         const read = roundTrip(
-          (out) => {
+          out => {
             out.u16be(u16)
             out.u32le(u32)
             out.u32be(u32)
@@ -46,7 +46,7 @@ test('what is written is read back', () => {
             out.orderedF64(double)
             out.raw(bytes)
           },
-          (r) => [
+          r => [
             r.u16be(),
             r.u32le(),
             r.u32be(),
@@ -79,7 +79,7 @@ test('fixed-width numbers have the bytes their names say', () => {
 
 test('a varint has as many bytes as LEB128 needs', () => {
   fc.assert(
-    fc.property(safeInteger, (n) => {
+    fc.property(safeInteger, n => {
       const out = new ByteWriter()
       out.uvarint(n)
       assert.equal(out.length, Math.max(1, Math.ceil(n.toString(2).length / 7)))
@@ -118,24 +118,24 @@ test('a reset writer begins anew, and a copy does not follow it', () => {
 test('reading past the end is SNAPSHOT_DAMAGED, even when the array goes on', () => {
   const bytes = new Uint8Array(32).fill(0x80)
   const reads: ((reader: ByteReader) => unknown)[] = [
-    (r) => r.u8(),
-    (r) => r.u16be(),
-    (r) => r.u32le(),
-    (r) => r.u32be(),
-    (r) => r.u64le(),
-    (r) => r.uvarint(),
-    (r) => r.f64le(),
-    (r) => r.orderedF64(),
-    (r) => r.raw(1),
-    (r) => r.copy(1),
-    (r) => r.skip(1),
-    (r) => r.raw(2 ** 40),
+    r => r.u8(),
+    r => r.u16be(),
+    r => r.u32le(),
+    r => r.u32be(),
+    r => r.u64le(),
+    r => r.uvarint(),
+    r => r.f64le(),
+    r => r.orderedF64(),
+    r => r.raw(1),
+    r => r.copy(1),
+    r => r.skip(1),
+    r => r.raw(2 ** 40),
   ]
   for (const read of reads) {
     const empty = new ByteReader(bytes, 16, 16)
     assert.throws(
       () => read(empty),
-      (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED') && /ends too early at byte 16/.test(error.message),
+      error => isMillraceError(error, 'SNAPSHOT_DAMAGED') && /ends too early at byte 16/.test(error.message),
     )
   }
 })

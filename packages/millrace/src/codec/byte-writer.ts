@@ -105,17 +105,17 @@ export class ByteWriter {
 
   f64le(n: number): void {
     f64[0] = n
-    this.u32le(words[LOW]!)
-    this.u32le(words[HIGH]!)
+    this.u32le(words[LOW])
+    this.u32le(words[HIGH])
   }
 
   /** NaN sorts by its bits, and -0 just below 0. */
   orderedF64(n: number): void {
     f64[0] = n
-    const high = words[HIGH]!
+    const high = words[HIGH]
     const flip = high >>> 31 === 1
     this.u32be(flip ? ~high : high ^ 0x8000_0000)
-    this.u32be(flip ? ~words[LOW]! : words[LOW]!)
+    this.u32be(flip ? ~words[LOW] : words[LOW])
   }
 
   raw(bytes: Uint8Array, start = 0, end: number = bytes.length): void {

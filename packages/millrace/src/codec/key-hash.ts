@@ -47,9 +47,9 @@ function hashEncoded(key: Key): number {
 /** Nine bytes: the tag, then the ordered f64, its highest byte first. */
 function hashNumber(key: number): number {
   f64[0] = key === 0 ? 0 : key
-  const negative = words[HIGH]! >> 31
-  const high = words[HIGH]! ^ (negative | 0x8000_0000)
-  const low = words[LOW]! ^ negative
+  const negative = words[HIGH] >> 31
+  const high = words[HIGH] ^ (negative | 0x8000_0000)
+  const low = words[LOW] ^ negative
   const first = TAG_NUMBER | ((high >>> 24) << 8) | (high & 0xff_0000) | ((high & 0xff00) << 16)
   const second = (high & 0xff) | ((low >>> 24) << 8) | (low & 0xff_0000) | ((low & 0xff00) << 16)
   return finish(mixBlock(mixBlock(0, first), second) ^ scramble(low & 0xff), 9)

@@ -15,7 +15,7 @@ export const anyString: fc.Arbitrary<string> = fc
       maxLength: 12,
     },
   )
-  .map((units) => String.fromCharCode(...units))
+  .map(units => String.fromCharCode(...units))
 
 const scalar = fc.oneof(
   anyString,
@@ -29,7 +29,7 @@ const scalar = fc.oneof(
   fc.boolean(),
 )
 
-export const anyKey: fc.Arbitrary<Key> = fc.letrec<{ key: Key }>((tie) => ({
+export const anyKey: fc.Arbitrary<Key> = fc.letrec<{ key: Key }>(tie => ({
   key: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     { weight: 4, arbitrary: scalar },

@@ -102,7 +102,7 @@ function writeBigint(key: bigint, out: ByteWriter): void {
     out.u32be(invert === 0 ? size : ~size)
   }
   const magnitude = Buffer.from(hex.padStart(size * 2, '0'), 'hex')
-  for (let i = 0; i < size; i++) out.u8(magnitude[i]! ^ invert)
+  for (let i = 0; i < size; i++) out.u8(magnitude[i] ^ invert)
 }
 
 // -------------------------------------------------------------------------------------------------------------- decoding
@@ -177,7 +177,7 @@ function readBigint(reader: ByteReader, tag: number): bigint {
   if (size > MAX_KEY_BYTES) throw notCanonical(reader, 'a bigint')
   const magnitude = reader.copy(size)
   const negative = tag === TAG_NEGATIVE_BIGINT
-  if (negative) for (let i = 0; i < size; i++) magnitude[i]! ^= 0xff
+  if (negative) for (let i = 0; i < size; i++) magnitude[i] ^= 0xff
   if (size === 0 ? negative : magnitude[0] === 0) throw notCanonical(reader, 'a bigint')
   if (size === 0) return 0n
   const value = BigInt(`0x${asBuffer(magnitude).toString('hex')}`)
@@ -200,7 +200,7 @@ function readString(reader: ByteReader): string {
   const end = findTerminator(reader)
   const bytes = reader.bytes
   for (let at = start; at < end; at++) {
-    if (bytes[at]! === 0 || bytes[at]! >= 0x80) return readWtf8(reader, end)
+    if (bytes[at] === 0 || bytes[at] >= 0x80) return readWtf8(reader, end)
   }
   reader.offset = end + 2
   return latin1Text(bytes, start, end)
@@ -251,7 +251,7 @@ export function compareKeys(a: Key, b: Key): number {
 function compareTuples(a: readonly Key[], b: readonly Key[]): number {
   const common = Math.min(a.length, b.length)
   for (let i = 0; i < common; i++) {
-    const order = compareKeys(a[i]!, b[i]!)
+    const order = compareKeys(a[i], b[i])
     if (order !== 0) return order
   }
   return a.length - b.length
@@ -302,7 +302,7 @@ function describe(key: unknown, depth: number): string {
   if (typeof key === 'bigint') return `${key}n`
   if (Array.isArray(key)) {
     if (depth > MAX_TUPLE_DEPTH) return '[…]'
-    const shown = Array.from(key.slice(0, MAX_DESCRIPTION), (element) => describe(element, depth + 1))
+    const shown = Array.from(key.slice(0, MAX_DESCRIPTION), element => describe(element, depth + 1))
     return `[${shown.join(', ')}]`
   }
   if (typeof key === 'function' || typeof key === 'symbol') return `a ${typeof key}`

@@ -6,10 +6,10 @@ export function murmur3(bytes: Uint8Array, start = 0, end: number = bytes.length
   const blocksEnd = start + ((end - start) & ~3)
   let at = start
   for (; at < blocksEnd; at += 4) {
-    h = mixBlock(h, bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+    h = mixBlock(h, bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24))
   }
   let tail = 0
-  for (let i = end - 1; i >= at; i--) tail = (tail << 8) | bytes[i]!
+  for (let i = end - 1; i >= at; i--) tail = (tail << 8) | bytes[i]
   return finish(h ^ scramble(tail), end - start)
 }
 

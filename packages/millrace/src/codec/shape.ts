@@ -46,7 +46,7 @@ export class ShapesByName {
     const candidates = this.byFirstName.get(firstName(object))
     if (candidates === undefined) return undefined
     for (let i = candidates.length - 1; i >= 0; i--) {
-      if (hasShape(object, candidates[i]!)) return (this.last = candidates[i]!)
+      if (hasShape(object, candidates[i])) return (this.last = candidates[i]!)
     }
     return undefined
   }
@@ -98,7 +98,7 @@ export class ShapesByRun {
   add(shape: Shape): void {
     if (!isCacheable(shape)) return
     const first = slotOf(shape.run, 0, shape.run.length)
-    const turn = this.oldest[first / 4]!
+    const turn = this.oldest[first / 4]
     this.slots[first + turn] = shape
     this.oldest[first / 4] = (turn + 1) % 4
   }
@@ -107,8 +107,8 @@ export class ShapesByRun {
 /** The first slot of the set, from the size and a few bytes: reading all of them twice would cost more than a rare collision. */
 function slotOf(bytes: Uint8Array, start: number, size: number): number {
   if (size === 0) return 0
-  const middle = bytes[start + (size >>> 1)]!
-  const end = bytes[start + size - 1]!
+  const middle = bytes[start + (size >>> 1)]
+  const end = bytes[start + size - 1]
   return ((size * 7 + middle * 31 + end * 131) & (MAX_CACHED_SHAPES / 4 - 1)) * 4
 }
 

@@ -25,74 +25,64 @@ export function latin1Text(b: Uint8Array, at: number, end: number): string {
     case 0:
       return ''
     case 1:
-      return text(b[at]!)
+      return text(b[at])
     case 2:
-      return text(b[at]!, b[at + 1]!)
+      return text(b[at], b[at + 1])
     case 3:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!)
+      return text(b[at], b[at + 1], b[at + 2])
     case 4:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!)
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3])
     case 5:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!)
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4])
     case 6:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!)
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5])
     case 7:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!, b[at + 6]!)
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], b[at + 6])
     case 8:
-      return text(b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!, b[at + 4]!, b[at + 5]!, b[at + 6]!, b[at + 7]!)
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], b[at + 6], b[at + 7])
     case 9:
-      return text(
-        b[at]!,
-        b[at + 1]!,
-        b[at + 2]!,
-        b[at + 3]!,
-        b[at + 4]!,
-        b[at + 5]!,
-        b[at + 6]!,
-        b[at + 7]!,
-        b[at + 8]!,
-      )
+      return text(b[at], b[at + 1], b[at + 2], b[at + 3], b[at + 4], b[at + 5], b[at + 6], b[at + 7], b[at + 8])
     case 10:
       return text(
-        b[at]!,
-        b[at + 1]!,
-        b[at + 2]!,
-        b[at + 3]!,
-        b[at + 4]!,
-        b[at + 5]!,
-        b[at + 6]!,
-        b[at + 7]!,
-        b[at + 8]!,
-        b[at + 9]!,
+        b[at],
+        b[at + 1],
+        b[at + 2],
+        b[at + 3],
+        b[at + 4],
+        b[at + 5],
+        b[at + 6],
+        b[at + 7],
+        b[at + 8],
+        b[at + 9],
       )
     case 11:
       return text(
-        b[at]!,
-        b[at + 1]!,
-        b[at + 2]!,
-        b[at + 3]!,
-        b[at + 4]!,
-        b[at + 5]!,
-        b[at + 6]!,
-        b[at + 7]!,
-        b[at + 8]!,
-        b[at + 9]!,
-        b[at + 10]!,
+        b[at],
+        b[at + 1],
+        b[at + 2],
+        b[at + 3],
+        b[at + 4],
+        b[at + 5],
+        b[at + 6],
+        b[at + 7],
+        b[at + 8],
+        b[at + 9],
+        b[at + 10],
       )
     case 12:
       return text(
-        b[at]!,
-        b[at + 1]!,
-        b[at + 2]!,
-        b[at + 3]!,
-        b[at + 4]!,
-        b[at + 5]!,
-        b[at + 6]!,
-        b[at + 7]!,
-        b[at + 8]!,
-        b[at + 9]!,
-        b[at + 10]!,
-        b[at + 11]!,
+        b[at],
+        b[at + 1],
+        b[at + 2],
+        b[at + 3],
+        b[at + 4],
+        b[at + 5],
+        b[at + 6],
+        b[at + 7],
+        b[at + 8],
+        b[at + 9],
+        b[at + 10],
+        b[at + 11],
       )
     default:
       return nativeText.latin1Slice.call(b, at, end)

@@ -30,7 +30,7 @@ const anyBytes = fc.oneof(
     .array(fc.oneof(fc.nat(0x1d), fc.integer({ min: 0x80, max: 0x88 }), fc.integer({ min: 0x40, max: 0x44 })), {
       maxLength: 200,
     })
-    .map((bytes) => Uint8Array.from(bytes)),
+    .map(bytes => Uint8Array.from(bytes)),
 )
 
 test('any bytes give a value or SNAPSHOT_DAMAGED', () => {
@@ -51,7 +51,7 @@ test('a value with flipped bytes gives a value or SNAPSHOT_DAMAGED', () => {
 
 test('a value that was cut short is SNAPSHOT_DAMAGED wherever it was cut', () => {
   fc.assert(
-    fc.property(anyTree, (value) => {
+    fc.property(anyTree, value => {
       const bytes = encoded(value)
       const step = Math.max(1, Math.floor(bytes.length / 50))
       for (let end = 0; end < bytes.length; end += step)

@@ -152,8 +152,8 @@ export class ValueDecoder {
     for (let i = 0; i < names.length; i++) {
       const value = this.read(this.reader.u8())
       if (unsafe)
-        Object.defineProperty(object, names[i]!, { value, writable: true, enumerable: true, configurable: true })
-      else object[names[i]!] = value
+        Object.defineProperty(object, names[i], { value, writable: true, enumerable: true, configurable: true })
+      else object[names[i]] = value
     }
     return object
   }
@@ -273,7 +273,7 @@ function setLength(array: unknown[], length: number): void {
   if (length - array.length > MAX_GROWTH) {
     // An element far beyond the end makes V8 keep the array as a table; it stays one when the element goes.
     array[length - 1] = undefined
-    delete array[length - 1]
+    Reflect.deleteProperty(array, length - 1)
   }
   array.length = length
 }
@@ -296,5 +296,5 @@ function addShape(bytes: Uint8Array, start: number, end: number): Shape {
 
 /** The same name in the one copy that V8 keeps of every property name: stores with any other copy look it up each time. */
 function internalized(name: string): string {
-  return Object.keys({ [name]: 0 })[0]!
+  return Object.keys({ [name]: 0 })[0]
 }

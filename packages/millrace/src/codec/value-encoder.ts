@@ -192,7 +192,7 @@ export class ValueEncoder {
     this.writeShape(shape)
     const names = shape.names
     for (let i = 0; i < names.length; i++) {
-      const value = object[names[i]!]
+      const value = object[names[i]]
       if (typeof value === 'number') {
         writeNumber(value, this.out)
       } else if (typeof value === 'string') {
@@ -275,8 +275,8 @@ export class ValueEncoder {
     this.out.u8(TAG_MAP)
     this.out.uvarint(entries.length)
     for (let i = 0; i < entries.length; i++) {
-      this.writeElement(i, entries[i]![0])
-      this.writeElement(i, entries[i]![1])
+      this.writeElement(i, entries[i][0])
+      this.writeElement(i, entries[i][1])
     }
   }
 
@@ -300,7 +300,7 @@ export class ValueEncoder {
    */
   private writeView(view: ArrayBufferView): void {
     this.out.u8(TAG_VIEW)
-    this.out.u8(VIEW_TYPES.findIndex((type) => view instanceof type))
+    this.out.u8(VIEW_TYPES.findIndex(type => view instanceof type))
     if (view.byteLength === view.buffer.byteLength) {
       this.write(view.buffer)
       return
@@ -310,13 +310,15 @@ export class ValueEncoder {
   }
 
   private writeError(error: Error): void {
-    const named = ERROR_TYPES.findIndex((type) => type.name === error.name)
+    const named = ERROR_TYPES.findIndex(type => type.name === error.name)
     const message = Object.getOwnPropertyDescriptor(error, 'message')
     const stack = error.stack
     const cause = Object.getOwnPropertyDescriptor(error, 'cause')
     this.out.u8(TAG_ERROR)
     this.out.u8(Math.max(0, named))
     this.out.u8((message ? HAS_MESSAGE : 0) | (typeof stack === 'string' ? HAS_STACK : 0) | (cause ? HAS_CAUSE : 0))
+    // The message of an error may have been set to anything.
+    // oxlint-disable-next-line typescript/no-unnecessary-type-conversion
     if (message !== undefined) writeText(String(error.message), this.out)
     if (typeof stack === 'string') writeText(stack, this.out)
     if (cause !== undefined) {

@@ -41,7 +41,7 @@ const withSlots = new Set<object | null>(
     WeakSet,
     WeakRef,
     FinalizationRegistry,
-  ].map((type) => type.prototype),
+  ].map(type => type.prototype),
 )
 const iteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]()))
 const asyncIteratorPrototype: object = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}).prototype)

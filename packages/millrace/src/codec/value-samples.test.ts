@@ -58,10 +58,10 @@ const anyView: fc.Arbitrary<unknown> = fc.oneof(
   fc.float64Array(),
   fc.bigInt64Array(),
   fc.bigUint64Array(),
-  fc.uint8Array().map((bytes) => bytes.buffer),
-  fc.uint8Array().map((bytes) => new DataView(bytes.buffer)),
-  fc.uint8Array({ minLength: 2 }).map((bytes) => bytes.subarray(1, bytes.length - 1)),
-  fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+  fc.uint8Array().map(bytes => bytes.buffer),
+  fc.uint8Array().map(bytes => new DataView(bytes.buffer)),
+  fc.uint8Array({ minLength: 2 }).map(bytes => bytes.subarray(1, bytes.length - 1)),
+  fc.uint8Array().map(bytes => Buffer.from(bytes)),
 )
 const anyError = fc
   .tuple(
@@ -75,7 +75,7 @@ const builtIn = fc.oneof(
   anyError,
   fc.date({ noInvalidDate: false }),
   fc.constantFrom(/a+b/giu, new RegExp(''), /[\/\]]\n/v, new Date(NaN)),
-  fc.oneof(anyNumber, anyText, anyBigint, fc.boolean()).map((value) => Object(value) as unknown),
+  fc.oneof(anyNumber, anyText, anyBigint, fc.boolean()).map(value => Object(value) as unknown),
 )
 
 const propertyName = fc.oneof(
@@ -104,7 +104,7 @@ function arrayOf(parts: readonly ({ value: unknown } | number)[]): unknown[] {
 }
 
 /** A tree of any values: no object in it twice. */
-export const anyTree: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie) => ({
+export const anyTree: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>(tie => ({
   value: fc.oneof(
     { maxDepth: 4, withCrossShrink: true },
     { weight: 5, arbitrary: primitive },
@@ -124,9 +124,9 @@ export const anyTree: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie
     },
     {
       weight: 1,
-      arbitrary: fc.array(fc.tuple(tie('value'), tie('value')), { maxLength: 4 }).map((entries) => new Map(entries)),
+      arbitrary: fc.array(fc.tuple(tie('value'), tie('value')), { maxLength: 4 }).map(entries => new Map(entries)),
     },
-    { weight: 1, arbitrary: fc.array(tie('value'), { maxLength: 4 }).map((values) => new Set(values)) },
+    { weight: 1, arbitrary: fc.array(tie('value'), { maxLength: 4 }).map(values => new Set(values)) },
   ),
 })).value
 
@@ -135,7 +135,7 @@ type Link = { from: number; to: number; how: number }
 /** Up to 30 objects of many kinds that refer to each other and themselves in any way. */
 export const anyGraph: fc.Arbitrary<object> = fc
   .integer({ min: 1, max: 30 })
-  .chain((size) =>
+  .chain(size =>
     fc.tuple(
       fc.array(fc.nat(5), { minLength: size, maxLength: size }),
       fc.array(
@@ -146,7 +146,7 @@ export const anyGraph: fc.Arbitrary<object> = fc
   )
   .map(([kinds, links]) => {
     const nodes = kinds.map(
-      (kind) => [{}, [], new Map(), new Set(), new Error('in the graph'), new Uint8Array(3)][kind] as any,
+      kind => [{}, [], new Map(), new Set(), new Error('in the graph'), new Uint8Array(3)][kind] as any,
     )
     for (const { from, to, how } of links) connect(nodes[from], nodes[to], how)
     return nodes

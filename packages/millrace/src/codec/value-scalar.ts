@@ -80,7 +80,7 @@ export function writeBigint(n: bigint, out: ByteWriter): void {
 export function readBigint(reader: ByteReader, tag: typeof TAG_BIGINT_64 | typeof TAG_BIGINT): bigint {
   if (tag === TAG_BIGINT_64) {
     i64Bytes.set(reader.raw(8))
-    return i64[0]!
+    return i64[0]
   }
   const negative = reader.u8() === 1
   const size = reader.uvarint()

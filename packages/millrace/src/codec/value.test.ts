@@ -25,7 +25,7 @@ function through(value: unknown): any {
 
 test('a value arrives as structured clone would have it', () => {
   fc.assert(
-    fc.property(anyTree, (value) => {
+    fc.property(anyTree, value => {
       const clone = structuredClone(value)
       const decoded = through(value)
       assertSame(decoded, clone)
@@ -37,7 +37,7 @@ test('a value arrives as structured clone would have it', () => {
 
 test('objects that refer to each other do so when decoded, in cycles and in several places', () => {
   fc.assert(
-    fc.property(anyGraph, (graph) => assertSame(through(graph), structuredClone(graph))),
+    fc.property(anyGraph, graph => assertSame(through(graph), structuredClone(graph))),
     { numRuns: 500 },
   )
 })
@@ -55,7 +55,7 @@ test('the same value has the same bytes, whatever was encoded and decoded before
 
 test('a number alone has the bytes of the value, and an array of numbers can be written one by one', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.double(), fc.integer(), fc.maxSafeInteger())), (numbers) => {
+    fc.property(fc.array(fc.oneof(fc.double(), fc.integer(), fc.maxSafeInteger())), numbers => {
       const out = new ByteWriter()
       encodeNumberArrayHeader(numbers.length, out)
       for (const n of numbers) encodeNumber(n, out)
@@ -133,7 +133,7 @@ test('many shapes, many names and objects used as dictionaries are carried', () 
   const dictionary = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`user-${i}`, i]))
   assert.deepStrictEqual(through([dictionary, dictionary, {}, {}]), [dictionary, dictionary, {}, {}])
   const optional = Array.from({ length: 200 }, (_, i) =>
-    Object.fromEntries([...'abcdefgh'].filter((_, bit) => i & (1 << bit)).map((name) => [name, 1])),
+    Object.fromEntries([...'abcdefgh'].filter((_, bit) => i & (1 << bit)).map(name => [name, 1])),
   )
   assert.deepStrictEqual(through(optional), optional)
 })

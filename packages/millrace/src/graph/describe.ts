@@ -4,7 +4,7 @@ import type { Edge, StreamGraph, StreamNode } from './stream-graph.ts'
 import { statesOf } from './states.ts'
 
 export function describeGraph(graph: StreamGraph): Json {
-  return { job: graph.job, operators: graph.nodes.map((node) => describeNode(graph, node)) }
+  return { job: graph.job, operators: graph.nodes.map(node => describeNode(graph, node)) }
 }
 
 export function describeNode(graph: StreamGraph, node: StreamNode): JsonObject {
@@ -12,7 +12,7 @@ export function describeNode(graph: StreamGraph, node: StreamNode): JsonObject {
   return {
     kind: node.kind,
     name: node.name,
-    inputs: node.inputs.map((edge) => describeEdge(graph, edge)),
+    inputs: node.inputs.map(edge => describeEdge(graph, edge)),
     ...(renamedFrom === undefined ? {} : { renamedFrom }),
     ...(parallelism === undefined ? {} : { parallelism }),
     ...details(node),
@@ -22,7 +22,7 @@ export function describeNode(graph: StreamGraph, node: StreamNode): JsonObject {
 
 function describeEdge(graph: StreamGraph, edge: Edge): Json {
   return {
-    from: graph.nodes[edge.from]!.name,
+    from: graph.nodes[edge.from].name,
     ...(edge.tag === undefined ? {} : { tag: edge.tag }),
     keyed: edge.keyBy !== undefined,
   }

@@ -6,7 +6,7 @@ import { describeNode } from './describe.ts'
 import type { StreamGraph } from './stream-graph.ts'
 
 export function fingerprint(graph: StreamGraph): string {
-  return graph.nodes.map((node) => JSON.stringify(describeNode(graph, node))).join('\n')
+  return graph.nodes.map(node => JSON.stringify(describeNode(graph, node))).join('\n')
 }
 
 /** The first line where two fingerprints differ, for the message of `GRAPH_NOT_DETERMINISTIC`; undefined when they are equal. */

@@ -31,11 +31,11 @@ function graph(...rows: readonly [name: string, inputs: readonly Input[], node: 
   const nodes: StreamNode[] = []
   const edge = (input: Input): Edge => {
     const { from, tag, keyed } = typeof input === 'string' ? { from: input } : input
-    const id = nodes.findIndex((node) => node.name === from)
+    const id = nodes.findIndex(node => node.name === from)
     return { from: id, ...(tag === undefined ? {} : { tag }), ...(keyed ? { keyBy: String } : {}) }
   }
   for (const [name, inputs, node] of rows) {
-    nodes.push({ options: {}, ...node, id: nodes.length, name, inputs: inputs.map(edge) } as StreamNode)
+    nodes.push({ options: {}, ...node, id: nodes.length, name, inputs: inputs.map(edge) })
   }
   return { job: 'job', nodes }
 }
@@ -264,7 +264,7 @@ test('the states of a job are its declared ones and the engine’s own', () => {
       { name: 'out', kind: 'sink', states: [] },
     ],
   })
-  assert.deepEqual(jobStates(simple()).operators[1]!.states, [], 'without onTimer there are no timers')
+  assert.deepEqual(jobStates(simple()).operators[1].states, [], 'without onTimer there are no timers')
 })
 
 test('a described graph is JSON that names operators, inputs, states and windows', () => {
@@ -302,7 +302,7 @@ test('the fingerprint is the same for the same structure and differs with each p
   const base = graph(['in', [], SOURCE], ['w', [{ from: 'in', keyed: true }], WINDOW], ['out', ['w'], SINK])
   const change = (index: number, with_: object): StreamGraph => ({
     ...base,
-    nodes: base.nodes.map((node, i) => (i === index ? ({ ...node, ...with_ } as StreamNode) : node)),
+    nodes: base.nodes.map((node, i) => (i === index ? { ...node, ...with_ } : node)),
   })
   const same = change(1, {
     contents: { kind: 'reduce', fn: (_a: unknown, b: unknown) => b },

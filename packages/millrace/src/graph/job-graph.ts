@@ -47,7 +47,7 @@ function outputsOf(graph: StreamGraph): Output[][] {
   const outputs: Output[][] = graph.nodes.map(() => [])
   for (const node of graph.nodes) {
     node.inputs.forEach((edge, inputIndex) => {
-      outputs[edge.from]!.push({ node: node.id, inputIndex, tag: edge.tag, keyed: edge.keyBy !== undefined })
+      outputs[edge.from].push({ node: node.id, inputIndex, tag: edge.tag, keyed: edge.keyBy !== undefined })
     })
   }
   return outputs
@@ -65,11 +65,11 @@ interface Upstream {
 function eventTimesOf(graph: StreamGraph): EventTimePlan[] {
   const upstream = upstreamOf(graph)
   const ordinals = new Map<string, number>()
-  return graph.nodes.flatMap((node) => {
+  return graph.nodes.flatMap(node => {
     if (node.kind !== 'eventTime') return []
-    const { sources, splitSources, stateful } = upstream[node.id]!
+    const { sources, splitSources, stateful } = upstream[node.id]
     const names = [...sources]
-      .map((id) => graph.nodes[id]!.name)
+      .map(id => graph.nodes[id].name)
       .sort()
       .join(',')
     const ordinal = ordinals.get(names) ?? 0
@@ -88,8 +88,8 @@ function upstreamOf(graph: StreamGraph): Upstream[] {
     const splitSources = new Set<NodeId>()
     let stateful = false
     for (const { from } of node.inputs) {
-      const input = graph.nodes[from]!
-      const before = result[from]!
+      const input = graph.nodes[from]
+      const before = result[from]
       for (const id of input.kind === 'source' ? [from] : before.sources) sources.add(id)
       if (input.kind === 'source') splitSources.add(from)
       else if (isStateless(input)) {

@@ -30,7 +30,7 @@ export interface StateInfo {
 /** Operators that a snapshot knows by name: sources, sinks, and all that own state. In the order of the graph. */
 export function jobStates(graph: StreamGraph): JobStates {
   return {
-    operators: graph.nodes.filter(hasIdentity).map((node) => {
+    operators: graph.nodes.filter(hasIdentity).map(node => {
       const { renamedFrom } = node.options
       const renamed = renamedFrom === undefined ? {} : { renamedFrom }
       return { name: node.name, ...renamed, kind: node.kind, states: statesOf(node) }
@@ -67,7 +67,10 @@ export function statesOf(node: StreamNode): StateInfo[] {
         : [...declared(node.state), { name: EVENT_TIMERS, kind: 'timers' }, { name: PROCESSING_TIMERS, kind: 'timers' }]
     case 'window':
       return [
-        { name: WINDOW_CONTENTS, kind: withShape(`window-${node.contents.kind}`, node.contents.kind === 'aggregate' ? node.contents : {}) },
+        {
+          name: WINDOW_CONTENTS,
+          kind: withShape(`window-${node.contents.kind}`, node.contents.kind === 'aggregate' ? node.contents : {}),
+        },
         { name: EVENT_TIMERS, kind: 'timers' },
       ]
     default:

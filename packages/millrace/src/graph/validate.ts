@@ -11,10 +11,10 @@ import type { Edge, StreamGraph, StreamNode } from './stream-graph.ts'
 export function validateGraph(graph: StreamGraph): void {
   for (const node of graph.nodes) validateNode(graph, node)
   validateNames(graph)
-  if (!graph.nodes.some((node) => node.kind === 'source')) {
+  if (!graph.nodes.some(node => node.kind === 'source')) {
     throw new MillraceError('GRAPH_INVALID', `job '${graph.job}' has no source; begin with flow.source('name', …)`)
   }
-  if (!graph.nodes.some((node) => node.kind === 'sink')) {
+  if (!graph.nodes.some(node => node.kind === 'sink')) {
     throw new MillraceError('GRAPH_INVALID', `job '${graph.job}' has no sink; end a stream with .sink('name', …)`)
   }
 }
@@ -23,7 +23,7 @@ function validateNode(graph: StreamGraph, node: StreamNode): void {
   assertOperatorName(node.name, node.kind)
   for (const edge of node.inputs) {
     assert(edge.from < node.id, 'the inputs of a node were made before it')
-    if (edge.tag !== undefined) validateSideOutput(graph.nodes[edge.from]!, edge)
+    if (edge.tag !== undefined) validateSideOutput(graph.nodes[edge.from], edge)
   }
   for (const [name, declaration] of statesOf(node)) {
     assertStateName(name, node.name)
@@ -59,7 +59,7 @@ function validateStateKind(node: StreamNode, name: string, declaration: unknown)
   const where = node.kind === 'process' ? 'an operator that is not keyed' : 'a keyed operator'
   throw new MillraceError(
     'GRAPH_INVALID',
-    `state '${name}' of '${node.name}' is ${found}; ${where} takes ${allowed.map((each) => `${each}()`).join(', ')}`,
+    `state '${name}' of '${node.name}' is ${found}; ${where} takes ${allowed.map(each => `${each}()`).join(', ')}`,
   )
 }
 
@@ -108,13 +108,12 @@ function validateNames(graph: StreamGraph): void {
 
 /** What runs, but likely is not meant: outputs that nothing reads. One sentence each. */
 export function graphWarnings(graph: StreamGraph): string[] {
-  const edges = graph.nodes.flatMap((node) => node.inputs)
-  return graph.nodes.flatMap((node) => {
+  const edges = graph.nodes.flatMap(node => node.inputs)
+  return graph.nodes.flatMap(node => {
     if (node.kind === 'sink') return []
-    const read = edges.filter((edge) => edge.from === node.id)
+    const read = edges.filter(edge => edge.from === node.id)
     if (read.length === 0) return [`nothing reads the stream of ${node.kind} '${node.name}'`]
-    if (node.kind !== 'window' || node.lateTag === undefined || read.some((edge) => edge.tag === node.lateTag))
-      return []
+    if (node.kind !== 'window' || node.lateTag === undefined || read.some(edge => edge.tag === node.lateTag)) return []
     return [`nothing reads late output '${node.lateTag}' of window '${node.name}'`]
   })
 }

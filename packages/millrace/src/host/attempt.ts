@@ -5,7 +5,12 @@
  */
 import { setImmediate as immediate } from 'node:timers/promises'
 import { MillraceError } from '../base/errors.ts'
-import { CheckpointCoordinator, type CheckpointOutcome, type CoordinatorOptions, type ManifestHead } from '../checkpoint/coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CheckpointOutcome,
+  type CoordinatorOptions,
+  type ManifestHead,
+} from '../checkpoint/coordinator.ts'
 import type { FromSlot } from '../checkpoint/mail.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
 import { jobStates, type JobGraph } from '../graph/index.ts'
@@ -96,7 +101,7 @@ export class Attempt {
       fail: error => this.fail({ error: carry(error), records: -1 }),
       report: outcome => options.onCheckpoint(outcome),
       collectGarbage: current => options.collectGarbage(current),
-      yield: async () => void (await immediate()),
+      yield: async () => await immediate(),
     })
     await this.slot.start()
     this.coordinator.start()
@@ -162,7 +167,9 @@ function headOperators(graph: JobGraph, plan: RestorePlan): ManifestHead['operat
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
       const ttlMs = ttlOf(graph, name, state)
-      return id === undefined ? [] : [{ id, name: state, kind: stateKind, schema: null, ...(ttlMs !== undefined && { ttlMs }) }]
+      return id === undefined
+        ? []
+        : [{ id, name: state, kind: stateKind, schema: null, ...(ttlMs !== undefined && { ttlMs }) }]
     }),
   }))
 }

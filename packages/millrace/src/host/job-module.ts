@@ -11,11 +11,16 @@ export async function importJob(url: string): Promise<JobDefinition> {
     module = await import(url)
   } catch (error) {
     if (isMillraceError(error)) throw error
-    throw new MillraceError('JOB_MODULE_INVALID', `the job file ${file} could not be imported: ${messageOf(error)}`, { cause: error })
+    throw new MillraceError('JOB_MODULE_INVALID', `the job file ${file} could not be imported: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
   const job = module.default
   if (!isJobDefinition(job)) {
-    throw new MillraceError('JOB_MODULE_INVALID', `the job file ${file} has no default export made by defineJob(name, flow => { … })`)
+    throw new MillraceError(
+      'JOB_MODULE_INVALID',
+      `the job file ${file} has no default export made by defineJob(name, flow => { … })`,
+    )
   }
   return job
 }

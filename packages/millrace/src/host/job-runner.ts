@@ -132,7 +132,14 @@ export class JobRunner {
     this.run = decision
     this.lastCheckpointId = manifest?.id ?? 0
     const { token } = this.lock!
-    const record = runRecordOf(decision, { job, token, runId, startedAtMs: Date.now(), millrace: VERSION, maxParallelism: options.maxParallelism })
+    const record = runRecordOf(decision, {
+      job,
+      token,
+      runId,
+      startedAtMs: Date.now(),
+      millrace: VERSION,
+      maxParallelism: options.maxParallelism,
+    })
     await this.lock!.confirm()
     await publishRunRecord(store, record)
     this.runs = await readRuns(store, job)
@@ -297,7 +304,9 @@ export class JobRunner {
     await this.end({ kind: 'ended', outcome: 'cancelled' })
   }
 
-  private async end(how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError }): Promise<void> {
+  private async end(
+    how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError },
+  ): Promise<void> {
     if (this.state === 'ended') return
     this.state = 'ended'
     clearTimeout(this.restartTimer)
@@ -315,7 +324,9 @@ export class JobRunner {
     this.settle.resolve(how.outcome)
   }
 
-  private async recordEnd(how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError }): Promise<void> {
+  private async recordEnd(
+    how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError },
+  ): Promise<void> {
     if (this.run === undefined || (how.kind === 'ended' && how.outcome === 'already-finished')) return
     const { store, job, options } = this.options
     const { onCancel, onFinish } = options.checkpointing
@@ -355,7 +366,9 @@ export class JobRunner {
     })
     if (report.stopped !== undefined) {
       const { file, error } = report.stopped
-      this.warn(`nothing is cleared up, since ${file} cannot be read: ${error.message}. Remove it with millrace delete.`)
+      this.warn(
+        `nothing is cleared up, since ${file} cannot be read: ${error.message}. Remove it with millrace delete.`,
+      )
     }
   }
 
@@ -399,9 +412,13 @@ function named(error: unknown): MillraceError {
 }
 
 function deterministic(error: MillraceError): MillraceError {
-  const stopped = new MillraceError('DETERMINISTIC_FAILURE', `the job failed twice in the same way, so it stops: ${error.message}`, {
-    context: { ...error.context, code: error.code },
-  })
+  const stopped = new MillraceError(
+    'DETERMINISTIC_FAILURE',
+    `the job failed twice in the same way, so it stops: ${error.message}`,
+    {
+      context: { ...error.context, code: error.code },
+    },
+  )
   stopped.stack = error.stack ?? ''
   return stopped
 }

@@ -60,8 +60,8 @@ function makeWorld(inner?: SnapshotStore): World {
   const messages: string[] = []
   const options: LockOptions = {
     job: 'job',
-    isAlive: (owner) => alive.has(owner.pid),
-    onWait: (message) => messages.push(message),
+    isAlive: owner => alive.has(owner.pid),
+    onWait: message => messages.push(message),
   }
   return {
     store,
@@ -93,7 +93,7 @@ test('a second process is refused while the first lives, with pid, host, since w
   const { clock, acquire, alive } = makeWorld()
   await acquire(here(1))
   clock.time += 60_000
-  await assert.rejects(acquire(here(2)), (error) => {
+  await assert.rejects(acquire(here(2)), error => {
     assert.ok(isMillraceError(error, 'JOB_LOCKED'))
     assert.match(
       error.message,
@@ -125,7 +125,7 @@ test('a released lock is free at once, from anywhere', async () => {
   assert.equal(clock.time, START)
 })
 
-test('a lock that could not be released is free for its own process, and for nobody else while that lives', async (context) => {
+test('a lock that could not be released is free for its own process, and for nobody else while that lives', async context => {
   const { clock } = makeWorld()
   const store = await localStore(context)
   const broken = new FaultyStore(store)
@@ -150,7 +150,7 @@ test('invariant 7: a pid of another host, boot or pid namespace is not trusted: 
     assert.equal(lock.token, 2)
     assert.equal(clock.time, START + 15_000)
     assert.equal(messages.length, 1)
-    assert.match(messages[0]!, /process 1 on .*waiting 15 s/)
+    assert.match(messages[0], /process 1 on .*waiting 15 s/)
   }
 })
 
@@ -214,7 +214,7 @@ describe('a lock file that cannot be trusted is judged by its age alone:', () =>
       clock.time += 5_000
       assert.equal((await acquire(here(1))).token, 8)
       assert.equal(clock.time, START + 15_000)
-      assert.match(messages[0]!, /cannot be read/)
+      assert.match(messages[0], /cannot be read/)
       if (what === 'huge') assert.ok(!store.calls.includes('read locks/lock-7'))
     })
   }
@@ -240,29 +240,29 @@ test('other files in the folder are left alone; a token beyond all counting is r
     'locks/lock-999999999999999',
     encodeLock({ ...here(1), token: 999_999_999_999_999, acquiredAtMs: 0, leaseUntilMs: 0, released: true }),
   )
-  await assert.rejects(acquire(here(1)), (error) => isMillraceError(error, 'STORAGE_INVALID'))
+  await assert.rejects(acquire(here(1)), error => isMillraceError(error, 'STORAGE_INVALID'))
 })
 
 for (const [kind, make] of [
   ['memory', async () => undefined],
   ['local', localStore],
 ] as const) {
-  test(`invariant 7: of many that want the job at once exactly one gets it (${kind})`, async (context) => {
+  test(`invariant 7: of many that want the job at once exactly one gets it (${kind})`, async context => {
     const { store, acquire, alive } = makeWorld(await make(context))
     const pids = Array.from({ length: 30 }, (_, i) => 100 + i)
     for (const pid of pids) alive.add(pid)
     for (const round of [1, 2, 3]) {
-      const living = pids.filter((pid) => alive.has(pid))
-      const outcomes = await Promise.allSettled(living.map((pid) => acquire(here(pid))))
-      const winners = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+      const living = pids.filter(pid => alive.has(pid))
+      const outcomes = await Promise.allSettled(living.map(pid => acquire(here(pid))))
+      const winners = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
       assert.equal(winners.length, 1)
       for (const outcome of outcomes)
         if (outcome.status === 'rejected') assert.ok(isLocked(outcome.reason), String(outcome.reason))
-      assert.equal(winners[0]!.token, round)
-      await winners[0]!.confirm()
+      assert.equal(winners[0].token, round)
+      await winners[0].confirm()
       // The next round takes over from a dead owner, or a released lock.
       if (round === 1) alive.delete((await readLockRecord(store, round)).pid)
-      else await winners[0]!.release()
+      else await winners[0].release()
     }
   })
 }
@@ -344,8 +344,8 @@ test('a renewal that fails is reported and does not stop later ones', async () =
   const { store, clock, acquire } = makeWorld()
   const lock = await acquire(here(1))
   store.failWrites('ENOSPC')
-  await assert.rejects(lock.renew(), (error) => isMillraceError(error, 'STORE_FAILED'))
-  await assert.rejects(lock.release(), (error) => isMillraceError(error, 'STORE_FAILED'))
+  await assert.rejects(lock.renew(), error => isMillraceError(error, 'STORE_FAILED'))
+  await assert.rejects(lock.release(), error => isMillraceError(error, 'STORE_FAILED'))
   store.heal()
   clock.time += 1000
   await lock.renew()
@@ -355,7 +355,7 @@ test('a renewal that fails is reported and does not stop later ones', async () =
 test('who owns a job can be seen without taking it', async () => {
   const { store, clock, alive, acquire } = makeWorld()
   const look = async (self: ProcessIdentity): Promise<string | undefined> =>
-    (await inspectLock(store, self, clock.time, { isAlive: (owner) => alive.has(owner.pid) }))?.state
+    (await inspectLock(store, self, clock.time, { isAlive: owner => alive.has(owner.pid) }))?.state
   assert.equal(await look(here(2)), undefined)
   const lock = await acquire(here(1))
   assert.equal(await look(here(2)), 'live')
@@ -369,9 +369,9 @@ test('who owns a job can be seen without taking it', async () => {
   assert.equal(await look(here(2)), 'free')
 })
 
-test('the failpoints lie around the creation of a lock', async (context) => {
+test('the failpoints lie around the creation of a lock', async context => {
   const passed: string[] = []
-  onFailpoint((name) => void passed.push(name))
+  onFailpoint(name => void passed.push(name))
   context.after(() => onFailpoint(undefined))
   await makeWorld().acquire(here(1))
   assert.deepEqual(passed, ['lock.before-create', 'lock.after-create'])

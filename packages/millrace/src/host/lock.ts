@@ -235,16 +235,16 @@ class HeldLock implements JobLock {
   }
 
   renew(): Promise<void> {
-    return this.#update((record) => record)
+    return this.#update(record => record)
   }
 
   setControl(address: string): Promise<void> {
-    return this.#update((record) => ({ ...record, control: address }))
+    return this.#update(record => ({ ...record, control: address }))
   }
 
   async release(): Promise<void> {
     try {
-      await this.#update((record) => ({ ...record, released: true }))
+      await this.#update(record => ({ ...record, released: true }))
     } catch (error) {
       if (!(error instanceof MillraceError && error.code === 'FENCED')) throw error
     } finally {

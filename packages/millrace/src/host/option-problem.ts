@@ -15,8 +15,8 @@ export function optionsInvalid(problems: readonly OptionProblem[]): MillraceErro
   )
   const message =
     lines.length === 1
-      ? lines[0]!
-      : `${lines.length} options are not allowed:\n${lines.map((line) => `  ${line}`).join('\n')}`
+      ? lines[0]
+      : `${lines.length} options are not allowed:\n${lines.map(line => `  ${line}`).join('\n')}`
   return new MillraceError('OPTION_INVALID', message, { context: { problems } })
 }
 

@@ -38,10 +38,10 @@ function isPlainObject(value: unknown): value is object {
 
 /** `--set PATH=VALUE`, in order. A text without `=` comes back as it is in `malformed`. */
 export function settingsOfSet(texts: readonly string[]): { settings: Setting[]; malformed: string[] } {
-  const malformed = texts.filter((text) => !/^[^=]+=/s.test(text))
+  const malformed = texts.filter(text => !/^[^=]+=/s.test(text))
   const settings = texts
-    .filter((text) => !malformed.includes(text))
-    .map((text) => {
+    .filter(text => !malformed.includes(text))
+    .map(text => {
       const at = text.indexOf('=')
       return { path: text.slice(0, at).trim(), value: text.slice(at + 1), source: '--set', isText: true }
     })
@@ -56,7 +56,7 @@ export function settingsOfEnv(
   env: { readonly [name: string]: string | undefined },
   params: Iterable<string>,
 ): { settings: Setting[]; unknown: string[] } {
-  const paths = new Map(Object.keys(OPTIONS).map((path) => [upperSnake(path), path]))
+  const paths = new Map(Object.keys(OPTIONS).map(path => [upperSnake(path), path]))
   for (const param of params) paths.set(upperSnake(PARAMS + param), PARAMS + param)
   const settings: Setting[] = []
   const unknown: string[] = []

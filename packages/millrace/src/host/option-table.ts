@@ -41,23 +41,23 @@ const number = (allowed: string, isAllowed: (value: number) => boolean): OptionT
 const whole = (least: number, most: number): OptionType =>
   number(
     most === Infinity ? `a whole number from ${least} up` : `a whole number from ${least} to ${most}`,
-    (n) => Number.isSafeInteger(n) && n >= least && n <= most,
+    n => Number.isSafeInteger(n) && n >= least && n <= most,
   )
 
 const oneOf = (...values: readonly string[]): OptionType => ({
-  allowed: values.map((value) => `'${value}'`).join(' or '),
-  parse: (value) => values.find((each) => each === value),
+  allowed: values.map(value => `'${value}'`).join(' or '),
+  parse: value => values.find(each => each === value),
 })
 
 const boolean: OptionType = {
   allowed: 'true or false',
-  parse: (value) =>
+  parse: value =>
     value === true || value === 'true' ? true : value === false || value === 'false' ? false : undefined,
 }
 
 const location: OptionType = {
   allowed: 'a directory',
-  parse: (value) => (typeof value === 'string' && value !== '' ? value : undefined),
+  parse: value => (typeof value === 'string' && value !== '' ? value : undefined),
 }
 
 /** Key groups are numbered in 16 bits in snapshots. */
@@ -80,8 +80,8 @@ export const OPTIONS = {
   'restart.strategy': { type: oneOf('exponential-delay', 'none'), default: 'exponential-delay' },
   'restart.initialDelay': { type: duration(0), default: 1000 },
   'restart.maxDelay': { type: duration(0), default: 60_000 },
-  'restart.multiplier': { type: number('a number from 1 up', (n) => n >= 1 && n < Infinity), default: 2 },
-  'restart.jitter': { type: number('a number from 0 to 1', (n) => n >= 0 && n <= 1), default: 0.1 },
+  'restart.multiplier': { type: number('a number from 1 up', n => n >= 1 && n < Infinity), default: 2 },
+  'restart.jitter': { type: number('a number from 0 to 1', n => n >= 0 && n <= 1), default: 0.1 },
   'restart.resetAfter': { type: duration(0), default: 3_600_000 },
 } as const satisfies { readonly [path: string]: Option }
 

@@ -211,14 +211,14 @@ test('values just outside of what is allowed are refused, those just inside are 
 })
 
 test('unknown options name the one that was likely meant', () => {
-  const guess = (path: string) => problemsOf({ set: [`${path}=1`] })[0]!.allowed
+  const guess = (path: string) => problemsOf({ set: [`${path}=1`] })[0].allowed
   assert.equal(guess('checkpointing.intervall'), 'did you mean checkpointing.interval?')
   assert.equal(guess('interval'), 'did you mean checkpointing.interval?')
   assert.equal(guess('Parallelism'), 'did you mean parallelism?')
   assert.equal(guess('checkpoint.retain'), 'did you mean checkpointing.retain?')
   assert.match(guess('zzzzzzzz'), /^parallelism, maxParallelism, .*, params\.NAME$/)
   for (const path of ['__proto__', 'constructor', 'params', 'params.', 'checkpointing']) {
-    assert.equal(problemsOf({ set: [`${path}=1`] })[0]!.found, 'no such option', path)
+    assert.equal(problemsOf({ set: [`${path}=1`] })[0].found, 'no such option', path)
   }
   assert.deepEqual(problemPaths({ config: { checkpointing: 5, retention: { last: 1 } } }), [
     'checkpointing (millrace.config.ts)',

@@ -109,10 +109,10 @@ function gather(sources: OptionSources, problems: OptionProblem[]): { settings: 
       allowed: 'OPTION=VALUE, such as checkpointing.retain=5',
     })
   }
-  const known = [...job, ...config, ...set.settings, ...cli, ...run].flatMap((setting) => paramOf(setting.path) ?? [])
+  const known = [...job, ...config, ...set.settings, ...cli, ...run].flatMap(setting => paramOf(setting.path) ?? [])
   const env = settingsOfEnv(sources.env ?? {}, known)
   const names = Object.keys(OPTIONS).map(envName)
-  const warnings = env.unknown.map((name) => {
+  const warnings = env.unknown.map(name => {
     const meant = closest(name, names)
     return `${name} is not an option and has no effect${meant === undefined ? '' : `; did you mean ${meant}?`}`
   })
@@ -154,7 +154,7 @@ function closestOption(path: string): string | undefined {
   const meant = closest(path, paths)
   if (meant !== undefined) return meant
   const last = closest(path.slice(path.lastIndexOf('.') + 1), paths.map(lastPart))
-  return paths.find((each) => lastPart(each) === last)
+  return paths.find(each => lastPart(each) === last)
 }
 
 function lastPart(path: string): string {

@@ -24,7 +24,7 @@ test('a process that ended is dead, and so is one that nobody has waited for yet
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
   await once(child, 'spawn')
   const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8')
-  const processStart = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!
+  const processStart = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
   const identity = { ...currentProcess(), pid: child.pid!, processStart }
   assert.equal(isProcessAlive(identity), true)
   child.kill('SIGKILL')

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decideRestart, startRestarts, type Failure } from './restart-strategy.ts'
 
-const OPTIONS = { strategy: 'exponential-delay', initialDelayMs: 100, maxDelayMs: 350, multiplier: 2, jitter: 0.1, resetAfterMs: 10_000 } as const
+const OPTIONS = {
+  strategy: 'exponential-delay',
+  initialDelayMs: 100,
+  maxDelayMs: 350,
+  multiplier: 2,
+  jitter: 0.1,
+  resetAfterMs: 10_000,
+} as const
 
 function failure(records: number, signature = 'a', code = 'USER_FUNCTION_FAILED'): Failure {
   return { records, error: { code, message: 'm', hint: undefined, stack: '', signature, context: {} } }
@@ -41,5 +48,8 @@ test('what the world outside did is tried again for ever', () => {
 
 test('a fenced process, and strategy none, do not restart', () => {
   assert.equal(decideRestart(OPTIONS, startRestarts(OPTIONS, 0), failure(1, 'a', 'FENCED'), 0, 0).kind, 'give-up')
-  assert.equal(decideRestart({ ...OPTIONS, strategy: 'none' }, startRestarts(OPTIONS, 0), failure(1), 0, 0).kind, 'give-up')
+  assert.equal(
+    decideRestart({ ...OPTIONS, strategy: 'none' }, startRestarts(OPTIONS, 0), failure(1), 0, 0).kind,
+    'give-up',
+  )
 })

@@ -49,17 +49,25 @@ function ticking(name: string, out: string): JobDefinition<any> {
 }
 
 /** Resolves with the event once one of this type came. */
-function waitFor<T extends JobEvent['type']>(wanted: T, accept: (event: Extract<JobEvent, { type: T }>) => boolean = () => true) {
+function waitFor<T extends JobEvent['type']>(
+  wanted: T,
+  accept: (event: Extract<JobEvent, { type: T }>) => boolean = () => true,
+) {
   const { promise, resolve } = Promise.withResolvers<Extract<JobEvent, { type: T }>>()
   const onEvent = (event: JobEvent) => {
-    if (event.type === wanted && accept(event as Extract<JobEvent, { type: T }>)) resolve(event as Extract<JobEvent, { type: T }>)
+    if (event.type === wanted && accept(event as Extract<JobEvent, { type: T }>))
+      resolve(event as Extract<JobEvent, { type: T }>)
   }
   return { promise, onEvent }
 }
 
 test('a bounded job in memory runs to its end and hands out the rows of its memory sinks', async () => {
   const job = defineJob('words', flow => {
-    flow.source('in', collection(['a', 'b', 'a'])).keyBy(w => w).aggregate('counts', count()).sink('out', memory())
+    flow
+      .source('in', collection(['a', 'b', 'a']))
+      .keyBy(w => w)
+      .aggregate('counts', count())
+      .sink('out', memory())
   })
   const handle = await run(job)
   assert.equal(await handle.finished, 'finished')
@@ -105,7 +113,10 @@ test('a function that throws once restarts the job from its latest checkpoint, a
         return i
       })
       .keyBy(i => i % 2)
-      .aggregate('sum', sum(i => i))
+      .aggregate(
+        'sum',
+        sum(i => i),
+      )
       .sink('out', memory())
   })
   const restarting = waitFor('restarting')
@@ -142,7 +153,10 @@ test('invariant 10: an error that comes back without progress stops the job and 
 test('a promise from a synchronous function is refused with a word about mapAsync', async () => {
   const job = defineJob('promise', flow => {
     const later = (n: number): any => Promise.resolve(n)
-    flow.source('in', collection([1])).map(later).sink('out', memory())
+    flow
+      .source('in', collection([1]))
+      .map(later)
+      .sink('out', memory())
   })
   const handle = await run(job, { restart: { strategy: 'none' } })
   await assert.rejects(handle.finished, { code: 'ASYNC_FUNCTION', message: /operator 'map-1'.*mapAsync/ })
@@ -152,8 +166,14 @@ test('invariant 1: a checkpoint takes the position of every source before any fu
   const dir = await folder(t)
   const job = (end: boolean) =>
     defineJob('two-sources', flow => {
-      const left = flow.source('left', generator({ next: i => ({ from: 'l', i }), rate: 3000, ...(end && { count: 900 }) }))
-      const right = flow.source('right', generator({ next: i => ({ from: 'r', i }), rate: 1000, ...(end && { count: 900 }) }))
+      const left = flow.source(
+        'left',
+        generator({ next: i => ({ from: 'l', i }), rate: 3000, ...(end && { count: 900 }) }),
+      )
+      const right = flow.source(
+        'right',
+        generator({ next: i => ({ from: 'r', i }), rate: 1000, ...(end && { count: 900 }) }),
+      )
       left
         .union(right)
         .keyBy(e => e.from)
@@ -162,7 +182,11 @@ test('invariant 1: a checkpoint takes the position of every source before any fu
     })
   for (let round = 0; round < 3; round++) {
     const complete = waitFor('checkpoint', event => event.outcome.totalBytes > 0)
-    const handle = await run(job(false), { storage: join(dir, 'store'), checkpointing: { interval: 15 }, onEvent: complete.onEvent })
+    const handle = await run(job(false), {
+      storage: join(dir, 'store'),
+      checkpointing: { interval: 15 },
+      onEvent: complete.onEvent,
+    })
     await complete.promise
     await handle.stop()
   }
@@ -177,7 +201,12 @@ test('a snapshot restores at another max parallelism, and the first checkpoint a
   const out = join(await folder(t), 'out')
   for (const maxParallelism of [128, 7, 300]) {
     const complete = waitFor('checkpoint')
-    const handle = await run(ticking('resize', out), { storage, maxParallelism, checkpointing: { interval: 20 }, onEvent: complete.onEvent })
+    const handle = await run(ticking('resize', out), {
+      storage,
+      maxParallelism,
+      checkpointing: { interval: 20 },
+      onEvent: complete.onEvent,
+    })
     await complete.promise
     await handle.stop()
     const store = storage.job('resize')
@@ -198,11 +227,17 @@ test('a snapshot restores at another max parallelism, and the first checkpoint a
 
 test('a finished job does nothing until it is run fresh, and its checkpoints are dropped unless onFinish retains them', async () => {
   const job = defineJob('short', flow => {
-    flow.source('in', collection([1, 2])).keyBy(n => n).aggregate('c', count()).sink('out', memory())
+    flow
+      .source('in', collection([1, 2]))
+      .keyBy(n => n)
+      .aggregate('c', count())
+      .sink('out', memory())
   })
   const storage = memoryStorage()
   const store = storage.job('short')
-  await (await run(job, { storage })).finished
+  await (
+    await run(job, { storage })
+  ).finished
   assert.deepEqual([await store.list('manifests'), await store.list('segments')], [[], []])
   const again = await run(job, { storage })
   assert.equal(await again.finished, 'already-finished')
@@ -218,7 +253,11 @@ test('cancel takes no snapshot; retained checkpoints stay, and go with onCancel 
   for (const onCancel of ['retain', 'delete'] as const) {
     const storage = memoryStorage()
     const complete = waitFor('checkpoint')
-    const handle = await run(ticking('cancelled', out), { storage, checkpointing: { interval: 20, onCancel }, onEvent: complete.onEvent })
+    const handle = await run(ticking('cancelled', out), {
+      storage,
+      checkpointing: { interval: 20, onCancel },
+      onEvent: complete.onEvent,
+    })
     await complete.promise
     await handle.cancel()
     assert.equal(await handle.finished, 'cancelled')
@@ -234,7 +273,11 @@ test('retain bounds what is kept, over many checkpoints and restarts', async t =
   for (let round = 0; round < 3; round++) {
     let complete = 0
     const enough = waitFor('checkpoint', () => ++complete === 12)
-    const handle = await run(ticking('kept', out), { storage, checkpointing: { interval: 5, retain: 2 }, onEvent: enough.onEvent })
+    const handle = await run(ticking('kept', out), {
+      storage,
+      checkpointing: { interval: 5, retain: 2 },
+      onEvent: enough.onEvent,
+    })
     await enough.promise
     await handle.stop()
     const store = storage.job('kept')
@@ -249,7 +292,10 @@ test('a second run of the same job and storage is refused while the first lives'
   const out = join(await folder(t), 'out')
   const first = await run(ticking('locked', out), { storage })
   t.after(() => first.cancel())
-  await assert.rejects(run(ticking('locked', out), { storage }), { code: 'JOB_LOCKED', message: new RegExp(`process ${process.pid} on `) })
+  await assert.rejects(run(ticking('locked', out), { storage }), {
+    code: 'JOB_LOCKED',
+    message: new RegExp(`process ${process.pid} on `),
+  })
   await run(ticking('locked', out), { storage, as: 'other' }).then(other => other.cancel())
   await first.cancel()
   await run(ticking('locked', out), { storage }).then(third => third.cancel())
@@ -269,7 +315,12 @@ test('state of an operator that is gone is refused, and goes when that is allowe
   await handle.stop()
   await assert.rejects(run(make('counts'), { storage }), { code: 'STATE_DROPPED', message: /extra/ })
   const second = waitFor('checkpoint')
-  const allowed = await run(make('counts'), { storage, allowDroppedState: true, checkpointing: { interval: 20 }, onEvent: second.onEvent })
+  const allowed = await run(make('counts'), {
+    storage,
+    allowDroppedState: true,
+    checkpointing: { interval: 20 },
+    onEvent: second.onEvent,
+  })
   await second.promise
   await allowed.stop()
   const rows = allowed.rows('out') as { value: number }[]
@@ -282,7 +333,8 @@ interface Reading {
 }
 
 /** Readings up to 300 ms out of order, where 50 are allowed: some are late. */
-const readings = () => generator<Reading>({ count: 6000, splits: 3, next: i => ({ at: i * 10 + ((i * 7919) % 300), key: i % 5 }) })
+const readings = () =>
+  generator<Reading>({ count: 6000, splits: 3, next: i => ({ at: i * 10 + ((i * 7919) % 300), key: i % 5 }) })
 
 const EVENT_TIME_JOBS: { readonly [what: string]: (flow: Flow, out: string) => void } = {
   'per split': (flow, out) => {
@@ -321,7 +373,9 @@ for (const [what, build] of Object.entries(EVENT_TIME_JOBS)) {
   test(`invariant 9: event time ${what}: what comes out does not depend on how often the job is stopped`, async t => {
     const dir = await folder(t)
     const job = (out: string) => defineJob('event-time', flow => build(flow, join(dir, out)))
-    await (await run(job('calm'))).finished
+    await (
+      await run(job('calm'))
+    ).finished
     const calm = await linesIn(join(dir, 'calm'))
     const storage = memoryStorage()
     for (let i = 0; ; i++) {
@@ -341,7 +395,10 @@ test('a bounded source that waits for the clock does not hold up another', async
     flow.source('slow', generator({ count: 100_000, rate: 100, next: i => i })).sink('a', blackhole())
     flow.source('fast', generator({ count: 20_000, next: i => i })).sink('b', blackhole())
   })
-  const ended = waitFor('progress', ({ progress }) => progress.sources.find(source => source.source === 'fast')!.fraction === 1)
+  const ended = waitFor(
+    'progress',
+    ({ progress }) => progress.sources.find(source => source.source === 'fast')!.fraction === 1,
+  )
   const handle = await run(job, { onEvent: ended.onEvent })
   await ended.promise
   assert.equal(handle.status().state, 'running')

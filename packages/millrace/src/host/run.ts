@@ -86,7 +86,10 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     job: name,
     graph,
     options: resolved,
-    request: { ...(options.fresh === true && { fresh: true }), ...(options.from !== undefined && { from: parseSnapshotRef(options.from) }) },
+    request: {
+      ...(options.fresh === true && { fresh: true }),
+      ...(options.from !== undefined && { from: parseSnapshotRef(options.from) }),
+    },
     allowDroppedState: options.allowDroppedState ?? false,
     store,
     slots: slotsOf(),
@@ -108,7 +111,7 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     const inThread = options.module !== undefined && storage.kind === 'local'
     if (!inThread) return inPlaceSlots(graph, store)
     return threadedSlots({
-      module: moduleUrl(options.module!),
+      module: moduleUrl(options.module),
       job: name,
       params: resolved.params,
       fingerprint: graph.fingerprint,

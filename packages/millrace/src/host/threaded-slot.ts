@@ -77,9 +77,13 @@ class ThreadedSlot implements SlotPort {
   }
 
   private died(error: unknown): void {
-    const named = new MillraceError('INTERNAL', `the slot's thread died: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
+    const named = new MillraceError(
+      'INTERNAL',
+      `the slot's thread died: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    )
     for (const waiting of this.waiting.values()) waiting.reject(named)
     this.waiting.clear()
     if (this.closing) return

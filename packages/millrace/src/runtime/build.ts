@@ -95,7 +95,12 @@ class Builder {
       case 'process':
         return [added(this.processes, new ProcessOperator(node, outputs, services))]
       case 'keyedProcess':
-        return [added(this.keyed, new KeyedProcessOperator(node, backend.keyedStates(), this.stateId(node), outputs, services))]
+        return [
+          added(
+            this.keyed,
+            new KeyedProcessOperator(node, backend.keyedStates(), this.stateId(node), outputs, services),
+          ),
+        ]
       case 'window':
         return [new WindowOperator(node, backend.keyedStates(), this.stateId(node), outputs, services)]
       case 'source':

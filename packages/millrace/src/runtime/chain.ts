@@ -141,7 +141,10 @@ export const windowLink = (keyOf: (value: any) => any, add: (key: any, value: an
   }
 
 /** A function of the key that throws does so again when its record's turn comes, and is named then. */
-export const prefetchLink = (keyOf: (value: any) => any, announce: (keys: readonly any[]) => void): ((values: readonly any[]) => void) =>
+export const prefetchLink = (
+  keyOf: (value: any) => any,
+  announce: (keys: readonly any[]) => void,
+): ((values: readonly any[]) => void) =>
   function prefetch(values) {
     const keys: any[] = []
     try {

@@ -11,11 +11,20 @@ export function describe(value: unknown): string {
  * Errors are named where they happen: what passes through operators further up the chain is left alone. A MillraceError thrown
  * below user code (a bad key, a value that cannot be stored) gets operator and record too.
  */
-export function failure(code: ErrorCode, operator: string, error: unknown, details: { key?: unknown; record?: unknown }): MillraceError {
+export function failure(
+  code: ErrorCode,
+  operator: string,
+  error: unknown,
+  details: { key?: unknown; record?: unknown },
+): MillraceError {
   if (isMillraceError(error) && 'operator' in error.context) return error
   const key = 'key' in details ? `, key ${describe(details.key)}` : ''
   const record = 'record' in details ? `, record ${describe(details.record)}` : ''
-  const context = { operator, ...(key && { key: describe(details.key) }), ...(record && { record: describe(details.record) }) }
+  const context = {
+    operator,
+    ...(key && { key: describe(details.key) }),
+    ...(record && { record: describe(details.record) }),
+  }
   if (isMillraceError(error)) {
     return new MillraceError(error.code, `operator '${operator}': ${error.message}${key}${record}`, {
       context: { ...error.context, ...context },
@@ -24,7 +33,10 @@ export function failure(code: ErrorCode, operator: string, error: unknown, detai
     })
   }
   const name = error instanceof Error && error.name !== 'Error' ? `${error.name}: ` : ''
-  return new MillraceError(code, `operator '${operator}' threw ${name}${messageOf(error)}${key}${record}`, { context, cause: error })
+  return new MillraceError(code, `operator '${operator}' threw ${name}${messageOf(error)}${key}${record}`, {
+    context,
+    cause: error,
+  })
 }
 
 export function promiseFailure(operator: string, what: string): MillraceError {

@@ -11,7 +11,6 @@
 import { assert, unreachable } from '../base/assert.ts'
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
-import type { JsonObject } from '../base/json.ts'
 import { ByteWriter, encodeValue } from '../codec/index.ts'
 import type { ConnectorContext, SinkContext, SourceContext } from '../connectors/contract.ts'
 import type { JobGraph } from '../graph/index.ts'
@@ -122,7 +121,9 @@ export class Slot {
     for (const sink of sinks) await this.openSink(sink)
     for (const [index, source] of sources.entries()) {
       const restored = this.restoredOperator(source.node.name)?.source
-      const active = await source.open(restored, (eventTime, split) => this.restoredHighest(eventTime, `${source.node.name}:${split}`))
+      const active = await source.open(restored, (eventTime, split) =>
+        this.restoredHighest(eventTime, `${source.node.name}:${split}`),
+      )
       if (active) this.sourceTurn = index
     }
     this.clock.nowMs = this.platform.now()
@@ -263,7 +264,11 @@ export class Slot {
       ([segment]) => {
         if (this.snapshot !== task) return
         this.snapshot = undefined
-        this.post({ type: 'acknowledged', checkpointId, part: { ...part, operators: this.withSinks(part.operators), segment } })
+        this.post({
+          type: 'acknowledged',
+          checkpointId,
+          part: { ...part, operators: this.withSinks(part.operators), segment },
+        })
       },
       error => {
         if (this.snapshot !== task) return
@@ -287,7 +292,9 @@ export class Slot {
     }
     const watermarks: { [id: string]: { [split: string]: number | null } } = {}
     for (const eventTime of eventTimes) {
-      const splits = sources.filter(source => source.eventTimes.includes(eventTime)).flatMap(source => source.watermarks(eventTime))
+      const splits = sources
+        .filter(source => source.eventTimes.includes(eventTime))
+        .flatMap(source => source.watermarks(eventTime))
       const shared = eventTime.sharedHighest()
       if (shared !== undefined) splits.push({ split: SHARED_SPLIT, highest: shared })
       watermarks[eventTime.plan.id] = Object.fromEntries(splits.map(({ split, highest }) => [split, highest]))
@@ -318,7 +325,7 @@ export class Slot {
     const progress: SlotProgress = {
       sources: this.operators.sources.map(source => source.progress()),
       entries: this.backend.entryCount(),
-      counters: this.counters.read() as JsonObject,
+      counters: this.counters.read(),
       longestStepMs: this.longestStepMs,
       longestSnapshotStepMs: this.longestSnapshotStepMs,
     }

@@ -46,9 +46,9 @@ test('snapshots are listed newest first, with what they wrote and what they need
       ['chk-1', 'current'],
     ],
   )
-  assert.match(listing[0]!.damage!, /chk-000000000004/)
-  const size = encodeManifest(manifests[1]!).length
-  assert.deepEqual(listing[2]!.details, {
+  assert.match(listing[0].damage!, /chk-000000000004/)
+  const size = encodeManifest(manifests[1]).length
+  assert.deepEqual(listing[2].details, {
     createdAtMs: 1_700_000_005_000,
     durationMs: 12.5,
     parallelism: 1,
@@ -62,7 +62,7 @@ test('snapshots are listed newest first, with what they wrote and what they need
 
 test('snapshots before a fresh start are older', async () => {
   const store = memoryStorage().job('job')
-  await putRuns(store, [runs[0]!, sampleRunFacts(2, { lineage: 2, firstCheckpointId: 3 })])
+  await putRuns(store, [runs[0], sampleRunFacts(2, { lineage: 2, firstCheckpointId: 3 })])
   await putSnapshots(store, manifests.slice(0, 2))
   assert.deepEqual(
     (await listSnapshots(store, 'job')).map(({ details }) => details?.standing),
@@ -77,9 +77,9 @@ test('jobs are listed with their newest snapshot and last run', async () => {
   await storage.job('empty').publish('locks/lock-1', new Uint8Array())
   const [empty, job] = await listJobs(storage)
   assert.deepEqual(empty, { job: 'empty', snapshotCount: 0, latest: undefined, lastRun: undefined })
-  assert.equal(job!.latest?.name, 'sp-2')
-  assert.equal(job!.snapshotCount, 2)
-  assert.deepEqual(job!.lastRun, { run: 1, lineage: 1, startedAtMs: 1_700_000_000_000, end: 'stopped', endedAtMs: 5 })
+  assert.equal(job.latest?.name, 'sp-2')
+  assert.equal(job.snapshotCount, 2)
+  assert.deepEqual(job.lastRun, { run: 1, lineage: 1, startedAtMs: 1_700_000_000_000, end: 'stopped', endedAtMs: 5 })
 })
 
 test('a snapshot is found by its name; latest is the newest that is no stray', async () => {
@@ -90,6 +90,6 @@ test('a snapshot is found by its name; latest is the newest that is no stray', a
   assert.deepEqual(await findSnapshot(store, 'job', ref('latest')), manifests[1])
   await assert.rejects(
     findSnapshot(store, 'job', ref('chk-2')),
-    (error) => isMillraceError(error, 'SNAPSHOT_NOT_FOUND') && /no chk-2; it has chk-3, sp-2/.test(error.message),
+    error => isMillraceError(error, 'SNAPSHOT_NOT_FOUND') && /no chk-2; it has chk-3, sp-2/.test(error.message),
   )
 })

@@ -53,14 +53,14 @@ export interface LastRun {
 export async function listSnapshots(store: SnapshotStore, job: string): Promise<SnapshotListing[]> {
   const runs = await readRuns(store, job)
   const { manifests } = await new ManifestFolder(store, job).read()
-  return manifests.map((manifest) => listingOf(manifest, runs)).toReversed()
+  return manifests.map(manifest => listingOf(manifest, runs)).toReversed()
 }
 
 /** Jobs of a storage by name, each with its newest snapshot. */
 export async function listJobs(storage: Storage): Promise<JobListing[]> {
   const jobs = await storage.jobs()
   return Promise.all(
-    jobs.map(async (job) => {
+    jobs.map(async job => {
       const store = storage.job(job)
       const snapshots = await listSnapshots(store, job)
       return {
@@ -86,7 +86,7 @@ export async function findSnapshot(
       : snapshots.find(({ kind, id }) => kind === ref.snapshot.kind && id === ref.snapshot.id)
   if (found !== undefined) return readManifest(store, job, found.file)
   const name = ref.kind === 'latest' ? 'snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
-  const have = snapshots.slice(0, 5).map((snapshot) => snapshot.name)
+  const have = snapshots.slice(0, 5).map(snapshot => snapshot.name)
   throw new MillraceError(
     'SNAPSHOT_NOT_FOUND',
     `job '${job}' has no ${name}; it has ${have.length === 0 ? 'none' : have.join(', ')}`,

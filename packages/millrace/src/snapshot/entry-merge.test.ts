@@ -18,7 +18,7 @@ import {
 const keys = fc
   .tuple(fc.nat(4), fc.constantFrom(0, 1), fc.nat(40))
   .map(([keyGroup, stateId, n]) => sampleKey(keyGroup, stateId, `key ${n}`))
-const values = fc.nat(60).map((length) => 'v'.repeat(length))
+const values = fc.nat(60).map(length => 'v'.repeat(length))
 const entries: fc.Arbitrary<SampleEntry> = fc.oneof(
   fc.tuple(keys, values).map(([key, value]) => put(key, value)),
   keys.map(tombstone),
@@ -69,7 +69,7 @@ describe('a merge of segments', () => {
       compression: 'none',
     })
     const bytes = await store.read(damaged.file)
-    bytes[500]! ^= 1
+    bytes[500] ^= 1
     await store.replace(damaged.file, bytes)
     const whole = await writeSample(store, { entries: [put(sampleKey(0, 0, 'b'), 'y')], file: 'segments/1-2.seg' })
     const merge = mergeEntries([await openSegment(store, whole), await openSegment(store, damaged)])

@@ -34,7 +34,7 @@ export class EntryMerge {
   /** The current entry, after `advance` returned true and until it is called again. */
   get entry(): BlockCursor {
     assert(this.hasCurrent, 'the merge stands at an entry')
-    return this.sorted[this.sorted.length - 1]!.scan.entry
+    return this.sorted[this.sorted.length - 1].scan.entry
   }
 
   /** Step to the next key; false when there is none, or when the next bytes must be read first. */
@@ -42,7 +42,7 @@ export class EntryMerge {
     if (this.hasCurrent) this.moving.push(this.sorted.pop()!)
     this.hasCurrent = false
     while (this.moving.length > 0) {
-      const input = this.moving[this.moving.length - 1]!
+      const input = this.moving[this.moving.length - 1]
       if (input.scan.advance()) {
         this.moving.pop()
         this.sort(input)
@@ -63,7 +63,7 @@ export class EntryMerge {
 
   async refill(): Promise<void> {
     assert(this.needsRefill, 'the merge has more to read')
-    await Promise.all(this.moving.map(({ scan }) => (scan.needsRefill ? scan.refill() : undefined)))
+    await Promise.all(this.moving.filter(({ scan }) => scan.needsRefill).map(({ scan }) => scan.refill()))
   }
 
   /** Put an input that stands at a new entry in its place, or let it or its older twin move on. */
@@ -72,7 +72,7 @@ export class EntryMerge {
     const { bytes, keyStart, keyEnd } = input.scan.entry
     let at = sorted.length
     for (; at > 0; at--) {
-      const other = sorted[at - 1]!
+      const other = sorted[at - 1]
       const entry = other.scan.entry
       const order = compareEntryKeys(bytes, keyStart, keyEnd, entry.bytes, entry.keyStart, entry.keyEnd)
       if (order < 0) break
@@ -94,5 +94,5 @@ export function mergeEntries(
   keyGroupEnd?: number,
   options?: ScanOptions,
 ): EntryMerge {
-  return new EntryMerge(newestFirst.map((reader) => reader.scan(keyGroupStart, keyGroupEnd, options)))
+  return new EntryMerge(newestFirst.map(reader => reader.scan(keyGroupStart, keyGroupEnd, options)))
 }

@@ -55,7 +55,7 @@ export class Fields {
 
   oneOf<T extends string>(name: string, choices: readonly T[]): T {
     const value = this.json(name)
-    return choices.find((choice) => choice === value) ?? this.fail(name, `one of ${choices.join(', ')}`)
+    return choices.find(choice => choice === value) ?? this.fail(name, `one of ${choices.join(', ')}`)
   }
 
   object(name: string): Fields {

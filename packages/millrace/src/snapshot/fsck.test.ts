@@ -57,7 +57,7 @@ async function makeJob(): Promise<SnapshotStore> {
 
 async function flip(store: SnapshotStore, name: string, at: number): Promise<void> {
   const bytes = await store.read(name)
-  bytes[at]! ^= 1
+  bytes[at] ^= 1
   await store.replace(name, bytes)
 }
 
@@ -67,7 +67,7 @@ const gist = ({ findings }: FsckReport): unknown[] =>
 test('an orderly job is intact', async () => {
   const store = await makeJob()
   const files: string[] = []
-  const report = await fsck(store, 'job', { onFile: (file) => void files.push(file) })
+  const report = await fsck(store, 'job', { onFile: file => void files.push(file) })
   assert.deepEqual(report.findings, [])
   assert.equal(report.intact, true)
   assert.deepEqual({ ...report.checked, bytes: 0 }, { manifests: 2, segments: 2, runs: 1, locks: 1, bytes: 0 })
@@ -100,7 +100,7 @@ test('damaged manifests, run records and ends are damage; a damaged lock is a no
     ['orphan', 'segments/1-2.seg', undefined],
     ['notice', 'locks/lock-1', undefined],
   ])
-  assert.match(report.findings[3]!.message, /stays while a manifest cannot be read/)
+  assert.match(report.findings[3].message, /stays while a manifest cannot be read/)
 })
 
 test('orphans, strays, temporary and foreign files are reported, and are no damage', async () => {

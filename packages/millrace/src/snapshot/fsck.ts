@@ -129,7 +129,7 @@ function manifestFindings(
   })
   return [
     ...findings,
-    ...unknown.map((file) => notice(file, 'not a name of a manifest; while it is here nothing is swept')),
+    ...unknown.map(file => notice(file, 'not a name of a manifest; while it is here nothing is swept')),
   ]
 }
 
@@ -158,7 +158,7 @@ async function lockFindings(store: SnapshotStore): Promise<{ count: number; find
 async function temporaryFindings(store: SnapshotStore): Promise<FsckFinding[]> {
   const findings: FsckFinding[] = []
   for (const folder of ['', LOCKS, MANIFESTS, RUNS, SEGMENTS]) {
-    await store.removeTemporary(folder, (name) => {
+    await store.removeTemporary(folder, name => {
       findings.push(
         orphan(
           folder === '' ? name : `${folder}/${name}`,

@@ -67,7 +67,7 @@ test('a log that is short and whole is not written again', async () => {
   await trimHistory(store)
   await appendHistory(store, entry(1))
   await trimHistory(store)
-  assert.ok(!store.calls.some((call) => call.startsWith('replace')))
+  assert.ok(!store.calls.some(call => call.startsWith('replace')))
 })
 
 test('of a log that is too long to read only the end is read, and trimming cuts it down', async () => {
@@ -86,5 +86,5 @@ test('an error that is not the store’s is not swallowed', async () => {
   store.append = async () => {
     throw new TypeError('a bug')
   }
-  await assert.rejects(appendHistory(store, entry(1)), (error) => !isMillraceError(error))
+  await assert.rejects(appendHistory(store, entry(1)), error => !isMillraceError(error))
 })

@@ -43,7 +43,7 @@ export async function appendHistory(store: SnapshotStore, entry: HistoryEntry): 
 /** The last entries, oldest first. Lines that are torn or foreign are left out. */
 export async function readHistory(store: SnapshotStore, limit = HISTORY_LIMIT): Promise<HistoryEntry[]> {
   const { lines } = await readLines(store)
-  return lines.slice(-limit).flatMap((line) => {
+  return lines.slice(-limit).flatMap(line => {
     try {
       const value: unknown = JSON.parse(line)
       return isJsonObject(value) && typeof value['id'] === 'number' ? [value as unknown as HistoryEntry] : []
@@ -58,7 +58,7 @@ export async function trimHistory(store: SnapshotStore, limit = HISTORY_LIMIT): 
   const { lines, isWhole } = await readLines(store)
   if (isWhole && lines.length <= limit) return
   const kept = lines.slice(-limit)
-  await store.replace(LOG, new TextEncoder().encode(kept.map((line) => `${line}\n`).join('')))
+  await store.replace(LOG, new TextEncoder().encode(kept.map(line => `${line}\n`).join('')))
 }
 
 interface Lines {

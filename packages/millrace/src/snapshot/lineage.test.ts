@@ -16,8 +16,8 @@ const RUN_ID = '0a1b2c3d'
 
 function included(runs: RunFacts[], run: number, makers: readonly number[]): string[] {
   const past = ancestry(runs, run)
-  return makers.flatMap((maker) =>
-    Array.from({ length: 12 }, (_, i) => i + 1).flatMap((id) =>
+  return makers.flatMap(maker =>
+    Array.from({ length: 12 }, (_, i) => i + 1).flatMap(id =>
       past.includes({ id, run: maker }) ? [`${maker}:${id}`] : [],
     ),
   )
@@ -45,7 +45,7 @@ test('invariant 6: the past of a run is its own snapshots and those up to the re
 
 test('invariant 5: output prepared for a checkpoint that a fallback skipped is not part of the past', () => {
   const past = ancestry(fallback, 3)
-  const belongs = [1, 2, 3, 4, 5, 6, 7, 8].filter((id) => past.includesOutput(RUN_ID, id))
+  const belongs = [1, 2, 3, 4, 5, 6, 7, 8].filter(id => past.includesOutput(RUN_ID, id))
   assert.deepEqual(belongs, [1, 2, 3, 4, 6, 7, 8])
   assert.equal(past.includesOutput('ffffffff', 3), false)
 })
@@ -70,11 +70,11 @@ test('a run may go back to a snapshot of an older lineage; what came between is 
 test('a restart within a run that went back to an older snapshot counts only up to that', () => {
   const past = ancestry(fallback, 3, 9)
   assert.deepEqual(
-    [9, 10].map((id) => past.includes({ id, run: 3 })),
+    [9, 10].map(id => past.includes({ id, run: 3 })),
     [true, false],
   )
   assert.deepEqual(
-    [9, 10].map((id) => past.includesOutput(RUN_ID, id)),
+    [9, 10].map(id => past.includesOutput(RUN_ID, id)),
     [true, false],
   )
 })
@@ -95,14 +95,14 @@ test('invariant 7: a snapshot that a fenced process wrote after the next run beg
 test('a snapshot known by its id alone may belong to the past only within the ranges of the chain', () => {
   const past = ancestry(fallback, 3)
   assert.deepEqual(
-    [3, 4, 5, 6, 7, 8, 99].map((id) => past.mayInclude(id)),
+    [3, 4, 5, 6, 7, 8, 99].map(id => past.mayInclude(id)),
     [true, true, false, true, true, true, true],
   )
 })
 
 test('a record in the chain that cannot be read ends it, and hides no output before the restored snapshot', () => {
   const broken = new MillraceError('SNAPSHOT_DAMAGED', 'broken')
-  const runs: RunFacts[] = [fallback[0]!, { run: 2, record: broken, end: undefined }, fallback[2]!]
+  const runs: RunFacts[] = [fallback[0], { run: 2, record: broken, end: undefined }, fallback[2]]
   const past = ancestry(runs, 3)
   assert.equal(past.includes({ id: 7, run: 2 }), true)
   assert.equal(past.includes({ id: 8, run: 2 }), false)
@@ -112,7 +112,7 @@ test('a record in the chain that cannot be read ends it, and hides no output bef
   // A snapshot that is named by the user says the run id itself.
   const named = ancestry(alone, 1, 4, RUN_ID)
   assert.deepEqual(
-    [1, 4, 5].map((id) => named.includesOutput(RUN_ID, id)),
+    [1, 4, 5].map(id => named.includesOutput(RUN_ID, id)),
     [true, true, false],
   )
 })
@@ -124,7 +124,7 @@ test('invariant 6: the chain equals what following every snapshot to its maker g
     maxLength: 8,
   })
   fc.assert(
-    fc.property(history, (steps) => {
+    fc.property(history, steps => {
       const runs: RunFacts[] = []
       const snapshots: { id: number; run: number; past: ReadonlySet<number> }[] = []
       let last: ReadonlySet<number> = new Set()

@@ -40,9 +40,9 @@ export function ancestry(runs: readonly RunFacts[], run: number, through = Infin
   const links = linksOf(runs, run, through, runId)
   return {
     links,
-    includes: ({ id, run: maker }) => links.some((link) => link.run === maker && inRange(link, id)),
-    mayInclude: (id) => links.some((link) => inRange(link, id)),
-    includesOutput: (runId, id) => links.some((link) => link.runId === runId && inRange(link, id)),
+    includes: ({ id, run: maker }) => links.some(link => link.run === maker && inRange(link, id)),
+    mayInclude: id => links.some(link => inRange(link, id)),
+    includesOutput: (runId, id) => links.some(link => link.runId === runId && inRange(link, id)),
   }
 }
 

@@ -66,7 +66,7 @@ function decode(changes: { readonly [name: string]: unknown }, job: string | und
 function refuses(code: ErrorCode, pattern: RegExp, changes: { readonly [name: string]: unknown }): void {
   assert.throws(
     () => decode(changes),
-    (error) => {
+    error => {
       assert.ok(isMillraceError(error, code), `${String(error)} for ${JSON.stringify(changes).slice(0, 200)}`)
       assert.match(error.message, pattern)
       return true
@@ -84,11 +84,11 @@ test('invariant 4: every changed byte and every truncation of a manifest is dama
   const bytes = encodeManifest(full)
   for (let i = 0; i < bytes.length; i += 1) {
     const flipped = bytes.slice()
-    flipped[i]! ^= 1 << (i % 8)
+    flipped[i] ^= 1 << (i % 8)
     for (const broken of [flipped, bytes.subarray(0, i)]) {
       assert.throws(
         () => decodeManifest(broken, { job: 'job', file: FILE }),
-        (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
+        error => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
         `byte ${i}`,
       )
     }
@@ -102,7 +102,7 @@ test('a newer version is named as such, not called damaged', () => {
 test('a manifest of another job is refused by both names', () => {
   assert.throws(
     () => decode({}, 'other'),
-    (error) => isMillraceError(error, 'SNAPSHOT_WRONG_JOB') && /'job'.*'other'/.test(error.message),
+    error => isMillraceError(error, 'SNAPSHOT_WRONG_JOB') && /'job'.*'other'/.test(error.message),
   )
 })
 
@@ -110,7 +110,7 @@ test('a manifest under the name of another one is damage', () => {
   for (const file of ['manifests/chk-000000000008.json', 'manifests/sp-000000000007.json']) {
     assert.throws(
       () => decode({}, 'job', file),
-      (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED') && error.message.includes(file),
+      error => isMillraceError(error, 'SNAPSHOT_DAMAGED') && error.message.includes(file),
     )
   }
 })
@@ -173,7 +173,7 @@ describe('every field is checked for its type and range:', () => {
       const { [field as 'id']: _, ...without } = full
       assert.throws(
         () => decodeManifest(sealJson(without), { job: 'job', file: FILE }),
-        (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
+        error => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
       )
     })
   }
@@ -182,23 +182,23 @@ describe('every field is checked for its type and range:', () => {
 test('operators, splits, states and state ids occur once, and ids lie below the next free one', () => {
   const [source, counts, , sink] = full.operators
   const state = { id: 1, name: 'a', kind: 'value', schema: null }
-  const splits = source!.source!.splits
+  const splits = source.source!.splits
   refuses('SNAPSHOT_DAMAGED', /operator 'lines' twice/, { operators: [source, source] })
   refuses('SNAPSHOT_DAMAGED', /state id 3 twice/, { operators: [counts, { ...counts, name: 'other' }] })
   refuses('SNAPSHOT_DAMAGED', /state 'a' twice/, { operators: [{ ...counts, states: [state, { ...state, id: 2 }] }] })
   refuses('SNAPSHOT_DAMAGED', /states\[0\]\.id/, { operators: [{ ...counts, states: [{ ...state, id: 5 }] }] })
   refuses('SNAPSHOT_DAMAGED', /split 'a.txt' twice/, {
-    operators: [{ ...source, source: { ...source!.source, splits: [splits[0], splits[0]] } }],
+    operators: [{ ...source, source: { ...source.source, splits: [splits[0], splits[0]] } }],
   })
   refuses('SNAPSHOT_DAMAGED', /ttlMs/, { operators: [{ ...counts, states: [{ ...state, ttlMs: -1 }] }] })
   refuses('SNAPSHOT_DAMAGED', /committables\[0\]\.checkpoint/, {
-    operators: [{ ...sink, sink: { ...sink!.sink, committables: [{ checkpoint: 8, value: 1 }] } }],
+    operators: [{ ...sink, sink: { ...sink.sink, committables: [{ checkpoint: 8, value: 1 }] } }],
   })
   refuses('SNAPSHOT_DAMAGED', /operatorState\.x/, {
     operators: [{ ...counts, operatorState: { x: ['not a list of lists'] } }],
   })
   refuses('SNAPSHOT_DAMAGED', /turn\.remaining/, {
-    operators: [{ ...source, source: { ...source!.source, turn: { split: 0, remaining: null, active: true } } }],
+    operators: [{ ...source, source: { ...source.source, turn: { split: 0, remaining: null, active: true } } }],
   })
 })
 
@@ -231,5 +231,5 @@ test('names from a manifest do not reach the prototype of objects', () => {
   const states = JSON.parse('{"__proto__": [["AA=="]]}') as Json
   const decoded = decode({ operators: [{ name: '__proto__', kind: 'process', states: [], operatorState: states }] })
   assert.equal(({} as { polluted?: unknown }).polluted, undefined)
-  assert.deepEqual(Object.keys(decoded.operators[0]!.operatorState!), ['__proto__'])
+  assert.deepEqual(Object.keys(decoded.operators[0].operatorState!), ['__proto__'])
 })

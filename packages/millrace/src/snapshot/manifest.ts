@@ -119,13 +119,13 @@ function checkOperators(fields: Fields, file: string): void {
   const stateIds = new Set<number>()
   const names = new Set<string>()
   for (const operator of fields.objects('operators')) {
-    addOnce(names, operator.text('name'), (name) => damaged(file, `names the operator '${name}' twice`))
+    addOnce(names, operator.text('name'), name => damaged(file, `names the operator '${name}' twice`))
     operator.text('kind')
     const stateNames = new Set<string>()
     for (const state of operator.objects('states')) {
       const id = state.integer('id', 0, nextStateId - 1)
       addOnce(stateIds, id, () => damaged(file, `uses the state id ${id} twice`))
-      addOnce(stateNames, state.text('name'), (name) =>
+      addOnce(stateNames, state.text('name'), name =>
         damaged(file, `names a state '${name}' twice at ${operator.pathOf('states')}`),
       )
       state.text('kind')
@@ -141,7 +141,7 @@ function checkOperators(fields: Fields, file: string): void {
 function checkSource(source: Fields, file: string): void {
   const ids = new Set<string>()
   for (const split of source.objects('splits')) {
-    addOnce(ids, split.text('id'), (id) => damaged(file, `names the split '${id}' twice at ${source.pathOf('splits')}`))
+    addOnce(ids, split.text('id'), id => damaged(file, `names the split '${id}' twice at ${source.pathOf('splits')}`))
     split.json('detail')
     split.json('position')
     split.boolean('ended')
@@ -167,7 +167,7 @@ function checkOperatorState(states: Fields): void {
   for (const name of states.names()) {
     const isLists = states
       .list(name)
-      .every((values) => Array.isArray(values) && values.every((value) => typeof value === 'string'))
+      .every(values => Array.isArray(values) && values.every(value => typeof value === 'string'))
     if (!isLists) states.fail(name, 'one list of base64 texts per subtask')
   }
 }
@@ -178,7 +178,7 @@ function checkSegments(fields: Fields, file: string): void {
   const files = new Set<string>()
   let newest = checkpoint
   for (const segment of fields.objects('segments')) {
-    addOnce(files, segmentReference(segment, file), (name) => damaged(file, `names the segment ${name} twice`))
+    addOnce(files, segmentReference(segment, file), name => damaged(file, `names the segment ${name} twice`))
     segment.integer('sizeBytes', 1)
     segment.integer('entries')
     segment.integer('tombstones')

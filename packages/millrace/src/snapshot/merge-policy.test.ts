@@ -65,13 +65,13 @@ describe('the merge policy', () => {
   })
 
   it('always shortens a full list, at the cheapest neighbours if there is no run', () => {
-    const list = [1, 4, 16, 64, 256, 1024, 4096].map((size) => delta(size * MB))
+    const list = [1, 4, 16, 64, 256, 1024, 4096].map(size => delta(size * MB))
     assert.deepEqual(planMerge([...list, base(20_000 * MB)]), { from: 0, to: 2, intoBase: false })
     assert.deepEqual(planMerge([...list.toReversed(), base(20_000 * MB)]), { from: 5, to: 7, intoBase: false })
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 200, max: 1e9 }), { minLength: MAX_SEGMENTS, maxLength: MAX_SEGMENTS }),
-        (sizes) => {
+        sizes => {
           const plan = planMerge(sizes.map((size, i) => (i === sizes.length - 1 ? base(size) : delta(size))))
           assert.ok(plan !== undefined && plan.to - plan.from >= 2)
           assert.equal(plan.intoBase, plan.to === sizes.length)
@@ -110,7 +110,7 @@ function simulate(checkpoints: readonly { readonly puts: readonly number[]; read
   let [longest, worstSpace, checkpointBytes, mergeBytes] = [0, 0, 0, 0]
   const make = (keys: Keys, isBase: boolean): (typeof list)[number] => ({ keys, facts: describeSegment(keys, isBase) })
   for (const { puts, deletes } of checkpoints) {
-    const keys: Keys = new Map(puts.map((key) => [key, true]))
+    const keys: Keys = new Map(puts.map(key => [key, true]))
     for (const key of puts) live.add(key)
     for (const key of deletes) if (live.delete(key)) keys.set(key, false)
     const written = make(keys, list.length === 0)
@@ -126,7 +126,7 @@ function simulate(checkpoints: readonly { readonly puts: readonly number[]; read
         list
           .slice(plan.from, plan.to)
           .toReversed()
-          .flatMap((segment) => [...segment.keys]),
+          .flatMap(segment => [...segment.keys]),
       )
       if (plan.intoBase) for (const [key, isPut] of merged) if (!isPut) merged.delete(key)
       const result = make(merged, plan.intoBase)
@@ -160,7 +160,7 @@ describe('a job with background merging', () => {
   ]
 
   for (const [name, keyCount, checkpoints, puts, deletes] of workloads) {
-    it(`keeps at most ${MAX_SEGMENTS} segments and about twice the live bytes: ${name}`, (test) => {
+    it(`keeps at most ${MAX_SEGMENTS} segments and about twice the live bytes: ${name}`, test => {
       const next = random(7)
       const burst = (): number => Math.ceil(puts * 2 * next() ** 3)
       const first = { puts: Array.from({ length: keyCount }, (_, i) => i), deletes: [] }
@@ -197,9 +197,9 @@ describe('a job with background merging', () => {
     })
     // Keys stand for 40 each, so that sizes pass the limit below which space does not count.
     const scaled = (keys: readonly number[]): number[] =>
-      keys.flatMap((key) => Array.from({ length: 40 }, (_, i) => key * 40 + i))
+      keys.flatMap(key => Array.from({ length: 40 }, (_, i) => key * 40 + i))
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60 }), steps => {
         const { longest, worstSpace } = simulate(
           steps.map(({ puts, deletes }) => ({ puts: scaled(puts), deletes: scaled(deletes) })),
         )

@@ -61,8 +61,8 @@ function newestRun(deltas: readonly MergeCandidate[]): { from: number; to: numbe
     let largest = 0
     let to = from
     for (; to < deltas.length; to++) {
-      smallest = Math.min(smallest, deltas[to]!.sizeBytes)
-      largest = Math.max(largest, deltas[to]!.sizeBytes)
+      smallest = Math.min(smallest, deltas[to].sizeBytes)
+      largest = Math.max(largest, deltas[to].sizeBytes)
       if (largest > smallest * MAX_SIZE_RATIO) break
     }
     if (to - from >= MIN_RUN) return { from, to }
@@ -75,9 +75,9 @@ function cheapestNeighbours(deltas: readonly MergeCandidate[]): { from: number; 
   let best = { from: 0, to: deltas.length }
   let bestCost = Infinity
   for (let from = 0; from + 2 <= deltas.length; from++) {
-    let bytes = deltas[from]!.sizeBytes
+    let bytes = deltas[from].sizeBytes
     for (let to = from + 2; to <= deltas.length; to++) {
-      bytes += deltas[to - 1]!.sizeBytes
+      bytes += deltas[to - 1].sizeBytes
       const cost = bytes / (to - from - 1)
       if (cost >= bestCost) continue
       bestCost = cost

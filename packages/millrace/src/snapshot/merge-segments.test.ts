@@ -80,7 +80,7 @@ describe('merging segments', () => {
     await fc.assert(
       fc.asyncProperty(inputs, fc.boolean(), async (newestFirst, intoBase) => {
         const expected = sorted(newestFirst.toReversed().flat())
-          .map((entry) =>
+          .map(entry =>
             entry.op === 2 && isExpired(entry.key.readUInt16BE(2), entry.lastTouchMs) ? tombstone(entry.key) : entry,
           )
           .filter(({ op }) => !intoBase || op !== 1)
@@ -140,22 +140,22 @@ describe('merging segments', () => {
     const passed: [Failpoint, boolean][] = []
     const exists = async (): Promise<boolean> => (await store.size(OUTPUT.name)) !== undefined
     const checks: Promise<void>[] = []
-    onFailpoint((name) => checks.push(exists().then((found) => void passed.push([name, found]))))
+    onFailpoint(name => checks.push(exists().then(found => void passed.push([name, found]))))
     await mergeSegments({ store, inputs, intoBase: false, output: OUTPUT, pause: () => undefined })
     await Promise.all(checks)
     assert.deepEqual(
       passed.map(([name]) => name),
       ['merge.before-finish', 'merge.after-finish'],
     )
-    assert.equal(passed[1]![1], true)
+    assert.equal(passed[1][1], true)
   })
 
   it('leaves no output when an input is damaged', async () => {
     const store = sampleStore()
     const inputs = await writeAll(store, [[put(a, '1')], [put(b, 'x'.repeat(100))]], true)
-    const bytes = await store.read(inputs[1]!.file)
-    bytes[100]! ^= 1
-    await store.replace(inputs[1]!.file, bytes)
+    const bytes = await store.read(inputs[1].file)
+    bytes[100] ^= 1
+    await store.replace(inputs[1].file, bytes)
     const request = { store, inputs, intoBase: true, output: OUTPUT, pause: () => undefined }
     await assert.rejects(mergeSegments(request), { code: 'SNAPSHOT_DAMAGED' })
     assert.equal(await store.size(OUTPUT.name), undefined)
@@ -174,14 +174,14 @@ describe('merging segments', () => {
 
 describe('the dictionary of a merge', () => {
   it('describes the states of all inputs, with the newest names (invariant 4)', () => {
-    const renamed = { ...SAMPLE_STATES[0]!, operator: 'totals' }
+    const renamed = { ...SAMPLE_STATES[0], operator: 'totals' }
     const added = { operator: 'new', state: 'list', kind: 'list', schema: null }
     const newest = { ...sampleDictionary(), states: { 0: renamed, 7: added } }
     assert.deepEqual(uniteDictionaries([newest, sampleDictionary()]).states, { ...SAMPLE_STATES, 0: renamed, 7: added })
   })
 
   it('never mixes entries of two schemas under one state id (invariant 4)', () => {
-    const other = { ...sampleDictionary(), states: { 0: { ...SAMPLE_STATES[0]!, schema: { type: 'string' } } } }
+    const other = { ...sampleDictionary(), states: { 0: { ...SAMPLE_STATES[0], schema: { type: 'string' } } } }
     assert.throws(() => uniteDictionaries([other, sampleDictionary()]), /one writer schema/)
   })
 })

@@ -52,8 +52,8 @@ export async function mergeSegments(request: MergeRequest): Promise<SegmentRef> 
     'nothing below a base is merged',
   )
   assert(intoBase || !inputs.at(-1)!.base, 'a merge that takes in the base makes a base')
-  const readers = await Promise.all(inputs.map((ref) => openSegment(store, ref)))
-  const dictionary = uniteDictionaries(readers.map((reader) => reader.dictionary))
+  const readers = await Promise.all(inputs.map(ref => openSegment(store, ref)))
+  const dictionary = uniteDictionaries(readers.map(reader => reader.dictionary))
   const { segmentId, checkpointId, compression } = output
   const writer = new SegmentWriter({ segmentId, checkpointId, compression, dictionary })
   const object = await store.create(output.name)

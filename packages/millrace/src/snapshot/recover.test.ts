@@ -60,7 +60,7 @@ function decide(
 }
 
 function refuses(code: ErrorCode, pattern: RegExp, act: () => unknown): void {
-  assert.throws(act, (error) => {
+  assert.throws(act, error => {
     assert.ok(isMillraceError(error, code), String(error))
     assert.match(error.message, pattern)
     return true
@@ -344,7 +344,7 @@ const failingWith = (code: ErrorCode) => async (): Promise<void> => {
 }
 
 describe('recover', () => {
-  const manifests = [1, 2, 3].map((id) =>
+  const manifests = [1, 2, 3].map(id =>
     sampleManifest({ id, segments: [sampleSegment(`segments/1-${id}.seg`, { checkpoint: id })] }),
   )
 
@@ -373,7 +373,7 @@ describe('recover', () => {
     const store = memoryStorage().job('job')
     await putRuns(store, [sampleRunFacts(1)])
     await putSnapshots(store, manifests)
-    await assert.rejects(recover(store, { job: 'job', request: {}, sinksRetract: true }), (error) =>
+    await assert.rejects(recover(store, { job: 'job', request: {}, sinksRetract: true }), error =>
       isMillraceError(error, 'NO_USABLE_SNAPSHOT'),
     )
   })
@@ -386,12 +386,12 @@ describe('recover', () => {
     for (const code of ['SNAPSHOT_DAMAGED', 'OBJECT_MISSING', 'STORE_FAILED'] as const) {
       await assert.rejects(
         recover(store, { job: 'job', request, sinksRetract: true, verify: failingWith(code) }),
-        (error) => isMillraceError(error, code),
+        error => isMillraceError(error, code),
       )
     }
     await assert.rejects(
       recover(store, { job: 'job', request: {}, sinksRetract: true, verify: failingWith('STORE_FAILED') }),
-      (error) => isMillraceError(error, 'STORE_FAILED'),
+      error => isMillraceError(error, 'STORE_FAILED'),
     )
   })
 

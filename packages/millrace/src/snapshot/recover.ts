@@ -92,12 +92,12 @@ function continueRun(facts: StartFacts, record: RunRecord, end: RunEnd | undefin
   const past = ancestry(facts.runs, record.run)
   const areCheckpointsDeleted = end !== undefined && !end.retained
   const candidates = facts.manifests
-    .filter((manifest) => isInPast(past, manifest) && !(areCheckpointsDeleted && manifest.kind === 'checkpoint'))
+    .filter(manifest => isInPast(past, manifest) && !(areCheckpointsDeleted && manifest.kind === 'checkpoint'))
     .toSorted((a, b) => b.id - a.id)
   const chosen = candidates.find(isReadable)
   const skipped = [
     ...missingNewest(record, end, candidates, chosen),
-    ...candidates.filter((candidate) => candidate.id > (chosen?.id ?? 0)).flatMap(skippedOf),
+    ...candidates.filter(candidate => candidate.id > (chosen?.id ?? 0)).flatMap(skippedOf),
   ]
   if (chosen === undefined) {
     if (areCheckpointsDeleted && candidates.length === 0) return freshStart(facts, 'deleted')
@@ -114,7 +114,7 @@ function freshStart(facts: StartFacts, reason: FreshStart['reason']): FreshStart
     ...recordsByRun(facts.runs).values(),
     ...facts.manifests.filter(isReadable).map(({ facts: { lineage } }) => ({ lineage })),
   ]
-  const lineage = Math.max(0, ...lineages.map((fact) => fact.lineage)) + 1
+  const lineage = Math.max(0, ...lineages.map(fact => fact.lineage)) + 1
   return { ...newRun(facts, lineage), kind: 'fresh', reason, inheritedRunId: undefined }
 }
 
@@ -141,7 +141,7 @@ function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 
 }
 
 function previousLineageOf(runs: readonly RunFacts[], lineage: number): number | undefined {
-  const before = [...recordsByRun(runs).values()].filter((record) => record.lineage !== lineage)
+  const before = [...recordsByRun(runs).values()].filter(record => record.lineage !== lineage)
   return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
 }
 
@@ -182,7 +182,7 @@ function named(facts: StartFacts, ref: SnapshotRef): Readable {
   }
   const found =
     ref.kind === 'latest'
-      ? facts.manifests.filter((manifest) => !isReadable(manifest) || !isStray(facts.runs, manifest.facts)).at(-1)
+      ? facts.manifests.filter(manifest => !isReadable(manifest) || !isStray(facts.runs, manifest.facts)).at(-1)
       : facts.manifests.find(({ kind, id }) => kind === ref.snapshot.kind && id === ref.snapshot.id)
   if (found === undefined) {
     const text = ref.kind === 'latest' ? 'a snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
@@ -277,7 +277,7 @@ export async function recover(store: SnapshotStore, options: RecoverOptions): Pr
       return { decision, manifest, runs }
     } catch (error) {
       if (!isDamage(error)) throw error
-      manifests = manifests.map((manifest) =>
+      manifests = manifests.map(manifest =>
         manifest.file === decision.file ? { ...manifest, facts: error } : manifest,
       )
     }

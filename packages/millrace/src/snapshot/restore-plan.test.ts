@@ -42,7 +42,7 @@ const plain = (name: string, ...states: string[]): OperatorSnapshot => ({
   name,
   kind: 'process',
   states: [],
-  operatorState: Object.fromEntries(states.map((state) => [state, [[]]])),
+  operatorState: Object.fromEntries(states.map(state => [state, [[]]])),
 })
 
 const operator = (
@@ -172,7 +172,7 @@ test('two operators that claim the same old name are refused', () => {
   assert.equal(found.accepted, false)
   assert.throws(
     () => assertPlan(found),
-    (error) => isMillraceError(error, 'STATE_INCOMPATIBLE') && error.message.includes("'x' also says"),
+    error => isMillraceError(error, 'STATE_INCOMPATIBLE') && error.message.includes("'x' also says"),
   )
 })
 
@@ -186,7 +186,7 @@ describe('a state of another kind is refused:', () => {
         })
         assert.deepEqual(gist(found), [now === before ? 'kept state counts.a #3' : 'refused state counts.a'])
         if (now !== before)
-          assert.ok(found.entries[0]!.reason!.includes(before) && found.entries[0]!.reason!.includes(now))
+          assert.ok(found.entries[0].reason!.includes(before) && found.entries[0].reason!.includes(now))
       }
     })
   }
@@ -221,9 +221,9 @@ test('what the job has no place for is dropped, and only with leave', () => {
   assert.equal(found.accepted, false)
   assert.throws(
     () => assertPlan(found),
-    (error) =>
+    error =>
       isMillraceError(error, 'STATE_DROPPED') &&
-      ['counts.b', 'p.seen', 'lines', 'gone.c'].every((name) => error.message.includes(`'${name}'`)),
+      ['counts.b', 'p.seen', 'lines', 'gone.c'].every(name => error.message.includes(`'${name}'`)),
   )
   const allowed = plan(before, job, { allowDroppedState: true })
   assert.equal(allowed.accepted, true)
@@ -242,7 +242,7 @@ test('invariant 2: a sink with uncommitted output is not removed or renamed, wha
     assert.equal(found.accepted, false, JSON.stringify(job))
     assert.throws(
       () => assertPlan(found),
-      (error) => isMillraceError(error, 'STATE_INCOMPATIBLE') && /2 pieces of its output/.test(error.message),
+      error => isMillraceError(error, 'STATE_INCOMPATIBLE') && /2 pieces of its output/.test(error.message),
     )
   }
 })
@@ -290,17 +290,17 @@ test('every state of snapshot and job is in the plan exactly once, and no id is 
       }
       const found = planRestore({ operators: old, nextStateId: id }, job)
       const ofJob = found.entries
-        .filter((entry) => entry.verdict !== 'dropped' && entry.state !== undefined)
-        .map((entry) => `${entry.operator}.${entry.state}`)
+        .filter(entry => entry.verdict !== 'dropped' && entry.state !== undefined)
+        .map(entry => `${entry.operator}.${entry.state}`)
       assert.deepEqual(
         ofJob.toSorted(),
         after.flatMap(({ name, states: list }) => list.map(([state]) => `${name}.${state}`)).toSorted(),
       )
-      const ids = found.entries.flatMap((entry) => entry.id ?? [])
+      const ids = found.entries.flatMap(entry => entry.id ?? [])
       assert.equal(new Set(ids).size, ids.length)
-      const refused = found.entries.filter((entry) => entry.verdict === 'refused' && entry.state !== undefined).length
-      assert.equal(ids.filter((used) => used < id).length + refused, id)
-      assert.ok(ids.every((used) => used < found.nextStateId))
+      const refused = found.entries.filter(entry => entry.verdict === 'refused' && entry.state !== undefined).length
+      assert.equal(ids.filter(used => used < id).length + refused, id)
+      assert.ok(ids.every(used => used < found.nextStateId))
     }),
   )
 })

@@ -68,17 +68,17 @@ export function planRestore(
   job: PlannedJob,
   { allowDroppedState = false }: PlanOptions = {},
 ): RestorePlan {
-  const old = new Map(manifest?.operators.map((operator) => [operator.name, operator]))
+  const old = new Map(manifest?.operators.map(operator => [operator.name, operator]))
   const { origins, doubts } = matchOperators(job, old)
   let nextStateId = manifest?.nextStateId ?? 1
   const takeId = (): number => {
     assert(nextStateId < STATE_ID_LIMIT, 'a job has at most 65,536 states in its life')
     return nextStateId++
   }
-  const takenOver = new Set([...origins.values()].map((origin) => origin.name))
+  const takenOver = new Set([...origins.values()].map(origin => origin.name))
   const entries = [
     ...doubts,
-    ...job.operators.flatMap((operator) => operatorEntries(operator, origins.get(operator.name), takeId)),
+    ...job.operators.flatMap(operator => operatorEntries(operator, origins.get(operator.name), takeId)),
     ...[...old.values()].filter(({ name }) => !takenOver.has(name)).flatMap(removedEntries),
   ]
   const accepted = entries.every(({ verdict }) => verdict !== 'refused' && (verdict !== 'dropped' || allowDroppedState))
@@ -187,7 +187,7 @@ function stateEntries(
 ): PlanEntry[] {
   const isKeyed = operator.kind !== 'process'
   const wanted = isKeyed ? operator.states : []
-  const found = new Map(origin?.states.map((state) => [state.name, state]))
+  const found = new Map(origin?.states.map(state => [state.name, state]))
   const entries = wanted.map((state): PlanEntry => {
     const before = found.get(state.name)
     if (origin?.operatorState?.[state.name] !== undefined) {
@@ -209,9 +209,7 @@ function stateEntries(
   const gone = origin?.states.filter(({ name }) => !names.has(name)) ?? []
   return [
     ...entries,
-    ...gone.map((state) =>
-      droppedState(origin!, state.name, state.id, `'${operator.name}' has no such state any more`),
-    ),
+    ...gone.map(state => droppedState(origin!, state.name, state.id, `'${operator.name}' has no such state any more`)),
   ]
 }
 
@@ -230,16 +228,16 @@ function operatorStateEntries(operator: PlannedOperator, origin: OperatorSnapsho
     return found.includes(name) ? taken(operator, origin!, name) : added(operator, name)
   })
   const names = new Set(operator.states.map(({ name }) => name))
-  const gone = found.filter((name) => !names.has(name))
+  const gone = found.filter(name => !names.has(name))
   return [
     ...entries,
-    ...gone.map((name) => droppedState(origin!, name, undefined, `'${operator.name}' has no such state any more`)),
+    ...gone.map(name => droppedState(origin!, name, undefined, `'${operator.name}' has no such state any more`)),
   ]
 }
 
 /** Those that users declared. The engine's own, such as `~ended`, come and go with their operator. */
 function operatorStatesOf(origin: OperatorSnapshot | undefined): string[] {
-  return Object.keys(origin?.operatorState ?? {}).filter((name) => !name.startsWith('~'))
+  return Object.keys(origin?.operatorState ?? {}).filter(name => !name.startsWith('~'))
 }
 
 /** An operator of the snapshot that nobody in the job takes over. */
@@ -249,7 +247,7 @@ function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
     ...(origin.source === undefined ? [] : [removedSource(origin)]),
     ...(origin.sink === undefined ? [] : removedSink(origin)),
     ...origin.states.map(({ name, id }) => droppedState(origin, name, id, reason)),
-    ...operatorStatesOf(origin).map((name) => droppedState(origin, name, undefined, reason)),
+    ...operatorStatesOf(origin).map(name => droppedState(origin, name, undefined, reason)),
   ]
 }
 

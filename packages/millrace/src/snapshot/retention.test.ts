@@ -15,7 +15,7 @@ function kept(
   runs: readonly RunFacts[] = [sampleRunFacts(1)],
 ): number[] {
   const verdicts = decideRetention(snapshots, runs, { retain: 2, previousLineage: undefined, pinned: [], ...policy })
-  return snapshots.filter((_, i) => verdicts[i]!.keep).map(({ id }) => id)
+  return snapshots.filter((_, i) => verdicts[i].keep).map(({ id }) => id)
 }
 
 test('the newest checkpoints stay, in whatever order they are given', () => {
@@ -52,7 +52,7 @@ test('checkpoints of a run that ended without retaining them go, before others a
   assert.deepEqual(kept([chk(1), sp(2), chk(3), chk(4, 2, 2)], { previousLineage: 1 }, runs), [2, 4])
   assert.deepEqual(kept([chk(1), sp(2), chk(3)], {}, runs.slice(0, 1)), [2])
   // A later run that goes on from the savepoint keeps what it makes.
-  const goesOn = [runs[0]!, sampleRunFacts(2, { firstCheckpointId: 4, ...restored(2, 1) })]
+  const goesOn = [runs[0], sampleRunFacts(2, { firstCheckpointId: 4, ...restored(2, 1) })]
   assert.deepEqual(kept([sp(2), chk(3), chk(4, 2)], {}, goesOn), [2, 4])
 })
 

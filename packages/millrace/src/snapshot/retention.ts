@@ -47,12 +47,12 @@ export function decideRetention(
   assert(Number.isInteger(policy.retain) && policy.retain >= 1, 'at least one checkpoint is retained')
   const pinned = new Set(policy.pinned.map(({ id }) => id))
   const countable = snapshots
-    .filter((snapshot) => snapshot.kind === 'checkpoint' && !isStray(runs, snapshot) && !isGivenUp(snapshot, runs))
+    .filter(snapshot => snapshot.kind === 'checkpoint' && !isStray(runs, snapshot) && !isGivenUp(snapshot, runs))
     .toSorted((a, b) => b.id - a.id)
   const recent = new Set(countable.slice(0, policy.retain).map(({ id }) => id))
   const previous = countable.find(({ lineage }) => lineage === policy.previousLineage)?.id
 
-  return snapshots.map((snapshot) => {
+  return snapshots.map(snapshot => {
     if (pinned.has(snapshot.id)) return { keep: true, reason: 'pinned' }
     if (isStray(runs, snapshot)) return { keep: false, reason: 'stray' }
     if (snapshot.kind === 'savepoint') return { keep: true, reason: 'savepoint' }

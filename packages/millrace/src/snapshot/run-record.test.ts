@@ -40,24 +40,24 @@ test('a run record that contradicts itself or its name is damage', () => {
     const bytes = encodeRunRecord({ ...sampleRun(7, { firstCheckpointId: 100 }), ...change })
     assert.throws(
       () => decodeRunRecord(bytes, expected),
-      (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED') && pattern.test(error.message),
+      error => isMillraceError(error, 'SNAPSHOT_DAMAGED') && pattern.test(error.message),
       String(pattern),
     )
   }
   assert.throws(
     () => decodeRunRecord(encodeRunRecord(sampleRun(7)), { job: 'other', run: 7 }),
-    (error) => isMillraceError(error, 'SNAPSHOT_WRONG_JOB'),
+    error => isMillraceError(error, 'SNAPSHOT_WRONG_JOB'),
   )
   assert.throws(
     () => decodeRunRecord(sealJson({ ...sampleRun(7), version: 2 }), expected),
-    (error) => isMillraceError(error, 'SNAPSHOT_VERSION'),
+    error => isMillraceError(error, 'SNAPSHOT_VERSION'),
   )
 })
 
 test('invariant 7: a run number that is taken means fenced', async () => {
   const store = makeStore()
   await publishRunRecord(store, sampleRun(1))
-  await assert.rejects(publishRunRecord(store, sampleRun(1, { token: 2 })), (error) => isMillraceError(error, 'FENCED'))
+  await assert.rejects(publishRunRecord(store, sampleRun(1, { token: 2 })), error => isMillraceError(error, 'FENCED'))
   const [facts] = await readRuns(store, 'job')
   assert.deepEqual(facts, { run: 1, record: sampleRun(1), end: undefined })
 })
@@ -80,16 +80,16 @@ test('runs are read oldest first; one that cannot be read is a fact, a failing s
     runs.map(({ run }) => run),
     [1, 2, 10, 11],
   )
-  assert.ok(runs[1]!.end !== undefined && 'end' in runs[1]!.end && runs[1]!.end.end === 'cancelled')
-  assert.ok(isMillraceError(runs[2]!.record, 'SNAPSHOT_DAMAGED'))
-  assert.ok(isMillraceError(runs[3]!.record, 'OBJECT_MISSING'))
+  assert.ok(runs[1].end !== undefined && 'end' in runs[1].end && runs[1].end.end === 'cancelled')
+  assert.ok(isMillraceError(runs[2].record, 'SNAPSHOT_DAMAGED'))
+  assert.ok(isMillraceError(runs[3].record, 'OBJECT_MISSING'))
   store.fail('read')
-  await assert.rejects(readRuns(store, 'job'), (error) => isMillraceError(error, 'STORE_FAILED'))
+  await assert.rejects(readRuns(store, 'job'), error => isMillraceError(error, 'STORE_FAILED'))
 })
 
-test('the failpoints lie around the publishing of a run and of its end', async (context) => {
+test('the failpoints lie around the publishing of a run and of its end', async context => {
   const passed: string[] = []
-  onFailpoint((name) => void passed.push(name))
+  onFailpoint(name => void passed.push(name))
   context.after(() => onFailpoint(undefined))
   const store = makeStore()
   await publishRunRecord(store, sampleRun(1))

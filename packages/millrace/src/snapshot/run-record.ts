@@ -112,7 +112,7 @@ export async function readRuns(store: SnapshotStore, job: string): Promise<RunFa
   }
   const runs = [...numbers].toSorted((a, b) => a - b)
   return Promise.all(
-    runs.map(async (run) => ({
+    runs.map(async run => ({
       run,
       record: await factOf(() => readRunRecord(store, job, run)),
       end: ended.has(run) ? await factOf(() => readRunEnd(store, job, run)) : undefined,

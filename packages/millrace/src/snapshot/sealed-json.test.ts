@@ -10,12 +10,12 @@ const unseal = (bytes: Uint8Array): unknown => unsealJson(bytes, 'manifests/a.js
 
 test('what was sealed is read again, whatever it holds', () => {
   const value = fc.dictionary(
-    fc.string().filter((name) => name !== 'checksum'),
+    fc.string().filter(name => name !== 'checksum'),
     fc.jsonValue(),
     { minKeys: 1, noNullPrototype: true },
   )
   fc.assert(
-    fc.property(value, (object) => {
+    fc.property(value, object => {
       const plain: unknown = JSON.parse(JSON.stringify(object))
       assert.deepEqual(unseal(sealJson(object)), plain)
     }),
@@ -33,7 +33,7 @@ test('every changed byte and every truncation is noticed', () => {
     assert.throws(() => unseal(sealed.subarray(0, i)), isDamaged, `cut at ${i}`)
     for (const flip of [0x01, 0x10, 0x20, 0x80, 0xff]) {
       const changed = sealed.slice()
-      changed[i]! ^= flip
+      changed[i] ^= flip
       assert.throws(() => unseal(changed), isDamaged, `byte ${i} ^ ${flip}`)
     }
   }

@@ -95,13 +95,13 @@ export class BlockCursor {
       return false
     }
     if (end - at < MIN_ENTRY_BYTES) this.fail('an entry is cut off')
-    let keyLength = bytes[at++]!
+    let keyLength = bytes[at++]
     if (keyLength > 0x7f) {
       keyLength = this.longVarint(keyLength, at)
       at = this.position
     }
-    const op = bytes[at++]!
-    let valueLength = bytes[at++]!
+    const op = bytes[at++]
+    let valueLength = bytes[at++]
     if (valueLength > 0x7f) {
       valueLength = this.longVarint(valueLength, at)
       at = this.position
@@ -111,8 +111,8 @@ export class BlockCursor {
     const valueEnd = valueStart + valueLength
     if (valueEnd > end || keyLength < KEY_PREFIX_BYTES || op > ENTRY_PUT_TOUCHED) this.fail('an entry makes no sense')
     if (op === ENTRY_TOMBSTONE && valueLength !== 0) this.fail('a tombstone has a value')
-    if (((bytes[at]! << 8) | bytes[at + 1]!) !== this.keyGroup) this.fail('a key is of another key group')
-    const stateId = (bytes[at + 2]! << 8) | bytes[at + 3]!
+    if (((bytes[at] << 8) | bytes[at + 1]) !== this.keyGroup) this.fail('a key is of another key group')
+    const stateId = (bytes[at + 2] << 8) | bytes[at + 3]
     if (stateId !== this.stateId) this.enterState(stateId)
     if (compareEntryKeys(this.beforeBytes, this.beforeStart, this.beforeEnd, bytes, at, keyEnd) >= 0) {
       this.fail('the keys are not in ascending order')
@@ -152,7 +152,7 @@ export class BlockCursor {
     let value = first & 0x7f
     for (let shift = 7; shift <= MAX_VARINT_SHIFT; shift += 7) {
       if (at >= this.end) this.fail('an entry is cut off')
-      const byte = this.bytes[at++]!
+      const byte = this.bytes[at++]
       value += (byte & 0x7f) * 2 ** shift
       if (byte <= 0x7f) {
         this.position = at
@@ -170,5 +170,5 @@ export class BlockCursor {
 }
 
 function readTouch(bytes: Uint8Array, at: number): number {
-  return readU32(bytes, at) + (bytes[at + 4]! | (bytes[at + 5]! << 8)) * 0x1_0000_0000
+  return readU32(bytes, at) + (bytes[at + 4] | (bytes[at + 5] << 8)) * 0x1_0000_0000
 }

@@ -46,7 +46,7 @@ export function readU64(bytes: Uint8Array, at: number): number {
 }
 
 export function readU32(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 }
 
 /** The checksum of a sequence of checksums, as little-endian u32: `sum` is that of those before. */

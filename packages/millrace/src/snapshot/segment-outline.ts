@@ -32,7 +32,7 @@ export function readHeader(bytes: Uint8Array, file: string): SegmentHeader {
   const checksum = readU32(bytes, HEADER_BYTES - 4)
   if (crc32(bytes.subarray(0, HEADER_BYTES - 4)) !== checksum)
     throw segmentDamaged(file, 0, 'the header’s checksum is wrong')
-  const version = bytes[8]! | (bytes[9]! << 8)
+  const version = bytes[8] | (bytes[9] << 8)
   if (version > SEGMENT_VERSION) {
     throw new MillraceError(
       'SNAPSHOT_VERSION',

@@ -32,7 +32,7 @@ const keys = fc
   .map(([keyGroup, stateId, key]) => sampleKey(keyGroup, stateId, key))
 const values = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
-  fc.nat(3000).map((length) => Buffer.alloc(length, 'abcdefg')),
+  fc.nat(3000).map(length => Buffer.alloc(length, 'abcdefg')),
 )
 const entries: fc.Arbitrary<SampleEntry> = fc.oneof(
   fc.tuple(keys, values).map(([key, value]) => put(key, value)),
@@ -133,7 +133,7 @@ describe('a segment', () => {
     const inRange = ({ key }: SampleEntry): boolean => key.readUInt16BE(0) >= 5 && key.readUInt16BE(0) < 7
     assert.deepEqual(await drain(reader.scan(5, 7)), sorted(written).filter(inRange))
     const rows = reader.outline.keyGroups.filter(({ keyGroup }) => keyGroup === 5 || keyGroup === 6)
-    assert.equal(readBytes, rows[0]!.lengthBytes + rows[1]!.lengthBytes)
+    assert.equal(readBytes, rows[0].lengthBytes + rows[1].lengthBytes)
     assert.deepEqual(await drain(reader.scan(16, 128)), [])
     assert.deepEqual(await drain(reader.scan(5, 5)), [])
   })
@@ -149,7 +149,7 @@ describe('a segment', () => {
       if (!block.last) lengths.push(block.end - block.start)
       cursor.open(block)
       while (cursor.next()) {
-        assert.equal((cursor.bytes[cursor.keyStart]! << 8) | cursor.bytes[cursor.keyStart + 1]!, block.row.keyGroup)
+        assert.equal((cursor.bytes[cursor.keyStart] << 8) | cursor.bytes[cursor.keyStart + 1], block.row.keyGroup)
         found.push(Buffer.from(cursor.bytes.subarray(cursor.keyStart, cursor.keyEnd)).toString('latin1'))
       }
     }
@@ -157,10 +157,7 @@ describe('a segment', () => {
       found,
       sorted(written).map(({ key }) => key.toString('latin1')),
     )
-    assert.ok(
-      lengths.length > 10 && lengths.every((length) => length > 32_600 && length <= 32_768),
-      `lengths ${lengths}`,
-    )
+    assert.ok(lengths.length > 10 && lengths.every(length => length > 32_600 && length <= 32_768), `lengths ${lengths}`)
   })
 
   it('is smaller with compression', async () => {
@@ -274,7 +271,7 @@ describe('damage of a segment', () => {
       for (let i = 0; i < bytes.length; i++) {
         for (const mask of [0x01, 0x80, 0xff]) {
           const flipped = bytes.slice()
-          flipped[i]! ^= mask
+          flipped[i] ^= mask
           const error = await failure(verifySegment(await storeOf(flipped), { file: FILE }))
           assert.equal(error.code, 'SNAPSHOT_DAMAGED', `byte ${i} ^ ${mask}: ${error.message}`)
         }
@@ -295,13 +292,13 @@ describe('damage of a segment', () => {
     const store = sampleStore()
     const ref = await writeSample(store, { entries: numbered(20_000, 3) })
     const bytes = Buffer.from(await store.read(FILE))
-    bytes[(await openSegment(store, ref)).outline.keyGroups[1]!.offset + 1000]! ^= 1
+    bytes[(await openSegment(store, ref)).outline.keyGroups[1].offset + 1000] ^= 1
     const reader = await openSegment(await storeOf(bytes), ref)
     await drain(reader.scan(0, 1))
     await drain(reader.scan(2, 3))
     const error = await failure(drain(reader.scan(1, 2)))
     assert.equal(error.code, 'SNAPSHOT_DAMAGED')
-    assert.deepEqual([error.context.file, error.context.offset], [FILE, reader.outline.keyGroups[1]!.offset])
+    assert.deepEqual([error.context.file, error.context.offset], [FILE, reader.outline.keyGroups[1].offset])
   })
 
   it('is an object that ends early although its size was right before', async () => {
@@ -370,7 +367,7 @@ function forge(parts: {
     return Buffer.concat([u32(length), body, u32(crc32(body))])
   }
   const blocks = Buffer.concat([
-    ...payloads.map((payload) => frame(payload, flags, parts.length)),
+    ...payloads.map(payload => frame(payload, flags, parts.length)),
     parts.rest ?? Buffer.alloc(0),
   ])
   const dictionaryBlock = frame(Buffer.from(dictionary), FLAG_DICTIONARY)
@@ -423,60 +420,56 @@ describe('a segment whose checksums are right but whose contents make no sense',
   const cases: readonly [string, Parameters<typeof forge>[0], RegExp][] = [
     [
       'an index offset of 10 GB',
-      { payloads: [payload], footer: (f) => f.writeBigUInt64LE(BigInt(TEN_GB), 0) },
+      { payloads: [payload], footer: f => f.writeBigUInt64LE(BigInt(TEN_GB), 0) },
       /does not fit the file/,
     ],
-    [
-      'an index offset of 2^64 - 1',
-      { payloads: [payload], footer: (f) => f.fill(0xff, 0, 8) },
-      /does not fit the file/,
-    ],
-    ['4 billion index rows', { payloads: [payload], footer: (f) => f.fill(0xff, 8, 12) }, /does not fit the file/],
+    ['an index offset of 2^64 - 1', { payloads: [payload], footer: f => f.fill(0xff, 0, 8) }, /does not fit the file/],
+    ['4 billion index rows', { payloads: [payload], footer: f => f.fill(0xff, 8, 12) }, /does not fit the file/],
     [
       'blocks of 10 GB',
-      { payloads: [payload], row: (r) => r.writeBigUInt64LE(BigInt(TEN_GB), 16) },
+      { payloads: [payload], row: r => r.writeBigUInt64LE(BigInt(TEN_GB), 16) },
       /row of the index makes no sense/,
     ],
     [
       'blocks that begin elsewhere',
-      { payloads: [payload], row: (r) => r.writeBigUInt64LE(65n, 8) },
+      { payloads: [payload], row: r => r.writeBigUInt64LE(65n, 8) },
       /row of the index makes no sense/,
     ],
     [
       'a key group beyond 65,535',
-      { payloads: [payload], row: (r) => r.writeUInt32LE(65_536, 0) },
+      { payloads: [payload], row: r => r.writeUInt32LE(65_536, 0) },
       /row of the index makes no sense/,
     ],
     [
       'a key group beyond max parallelism',
-      { payloads: [payload], row: (r) => r.writeUInt32LE(500, 0) },
+      { payloads: [payload], row: r => r.writeUInt32LE(500, 0) },
       /not below its max parallelism/,
     ],
     [
       'other counts in footer and index',
-      { payloads: [payload], footer: (f) => f.writeUInt32LE(2, 16) },
+      { payloads: [payload], footer: f => f.writeUInt32LE(2, 16) },
       /counts 1 entries, the footer 2/,
     ],
     [
       'more tombstones than entries',
-      { payloads: [payload], footer: (f) => f.writeUInt32LE(2, 24) },
+      { payloads: [payload], footer: f => f.writeUInt32LE(2, 24) },
       /numbers of entries/,
     ],
     [
       'a tombstone count that is wrong',
-      { payloads: [payload], footer: (f) => f.writeUInt32LE(1, 24) },
+      { payloads: [payload], footer: f => f.writeUInt32LE(1, 24) },
       /it has 0 tombstones/,
     ],
     [
       'blocks of another segment',
-      { payloads: [payload], footer: (f) => f.writeUInt32LE(1, 32) },
+      { payloads: [payload], footer: f => f.writeUInt32LE(1, 32) },
       /its blocks are not those/,
     ],
     ['a block of 4 GB', { payloads: [payload], length: 0xffff_ffff }, /a block says it is 4294967295 bytes long/],
     ['a block that ends before its group', { payloads: [payload], length: payload.length }, /checksum of a block/],
     [
       'a block that leaves a rest',
-      { payloads: [payload], row: (r) => r.writeBigUInt64LE(r.readBigUInt64LE(16) - 3n, 16) },
+      { payloads: [payload], row: r => r.writeBigUInt64LE(r.readBigUInt64LE(16) - 3n, 16) },
       /cannot be/,
     ],
     ['bytes after the last block', { payloads: [payload], rest: Buffer.alloc(2) }, /2 bytes are too short for a block/],

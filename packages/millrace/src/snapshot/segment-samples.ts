@@ -77,7 +77,7 @@ export async function writeSample(store: SnapshotStore, segment: SampleSegment):
 }
 
 export function sorted(entries: readonly SampleEntry[]): SampleEntry[] {
-  const last = new Map(entries.map((entry) => [entry.key.toString('latin1'), entry]))
+  const last = new Map(entries.map(entry => [entry.key.toString('latin1'), entry]))
   return [...last.values()].toSorted((a, b) => Buffer.compare(a.key, b.key))
 }
 

@@ -174,7 +174,7 @@ export function openFrame(
   if (crc32(frame.subarray(4, payloadEnd)) !== readU32(frame, payloadEnd)) {
     throw segmentDamaged(file, offset, 'the checksum of a block is wrong')
   }
-  const flags = frame[4]!
+  const flags = frame[4]
   if ((flags & ~(FLAG_ZSTD | FLAG_DICTIONARY)) !== 0)
     throw segmentDamaged(file, offset, `a block has unknown flags ${flags}`)
   const payload = frame.subarray(5, payloadEnd)

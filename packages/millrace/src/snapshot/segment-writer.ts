@@ -146,7 +146,7 @@ export class SegmentWriter {
         compareEntryKeys(this.lastKey, this.lastKeyStart, this.lastKeyEnd, key, keyStart, keyEnd) < 0,
       'the entries of a segment are added in ascending order of their keys',
     )
-    this.enter((key[keyStart]! << 8) | key[keyStart + 1]!, (key[keyStart + 2]! << 8) | key[keyStart + 3]!)
+    this.enter((key[keyStart] << 8) | key[keyStart + 1], (key[keyStart + 2] << 8) | key[keyStart + 3])
     this.reserve(keyLength + valueLength + ENTRY_OVERHEAD_BYTES)
 
     const block = this.block

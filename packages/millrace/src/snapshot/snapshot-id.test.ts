@@ -96,7 +96,7 @@ test('a text that names no snapshot is refused with what would', () => {
   ]) {
     assert.throws(
       () => parseSnapshotRef(text),
-      (error) => isMillraceError(error, 'SNAPSHOT_NOT_FOUND') && error.message.includes('JOB/latest'),
+      error => isMillraceError(error, 'SNAPSHOT_NOT_FOUND') && error.message.includes('JOB/latest'),
       text,
     )
   }

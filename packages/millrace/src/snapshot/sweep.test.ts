@@ -18,7 +18,7 @@ const makeStore = (): FaultyStore => new FaultyStore(memoryStorage().job('job'))
 
 async function names(store: FaultyStore): Promise<string[]> {
   const found = await Promise.all(
-    ['locks', 'manifests', 'segments'].map(async (folder) =>
+    ['locks', 'manifests', 'segments'].map(async folder =>
       (await store.list(folder)).map(({ name }) => `${folder}/${name}`),
     ),
   )
@@ -30,7 +30,7 @@ async function run(store: FaultyStore, options: Partial<SweepOptions> = {}): Pro
     token: TOKEN,
     confirm: async () => undefined,
     folder: new ManifestFolder(store, 'job'),
-    decide: (snapshots) => snapshots.map(() => ({ keep: true })),
+    decide: snapshots => snapshots.map(() => ({ keep: true })),
     liveSegments: new Set(),
     ...options,
   })
@@ -45,8 +45,8 @@ function checkpoint(id: number, token = TOKEN): ReturnType<typeof sampleManifest
 
 const keepFrom =
   (id: number): SweepOptions['decide'] =>
-  (snapshots) =>
-    snapshots.map((snapshot) => ({ keep: snapshot.id >= id }))
+  snapshots =>
+    snapshots.map(snapshot => ({ keep: snapshot.id >= id }))
 
 test('dropped manifests go, and the segments that only they named', async () => {
   const store = makeStore()
@@ -117,16 +117,16 @@ test('invariant 7: a sweeper that is not the owner any more deletes nothing', as
   const before = await names(store)
   const confirm = (): Promise<void> =>
     Promise.reject(new MillraceError('FENCED', `${store.location} has another owner`))
-  await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: true }), (error) =>
+  await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: true }), error =>
     isMillraceError(error, 'FENCED'),
   )
-  await assert.rejects(run(store, { confirm }), (error) => isMillraceError(error, 'FENCED'))
+  await assert.rejects(run(store, { confirm }), error => isMillraceError(error, 'FENCED'))
   assert.deepEqual(await names(store), before)
 })
 
 const unreadable: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array])[] = [
-  ['is damaged', (bytes) => bytes.with(30, bytes[30]! ^ 1)],
-  ['is cut', (bytes) => bytes.subarray(0, 100)],
+  ['is damaged', bytes => bytes.with(30, bytes[30] ^ 1)],
+  ['is cut', bytes => bytes.subarray(0, 100)],
   ['is of a newer version', () => sealJson({ ...checkpoint(2), version: 2 })],
 ]
 
@@ -160,7 +160,7 @@ test('a manifest is read once, and again when the file was changed', async () =>
   const store = new FaultyStore(memoryStorage({ now: () => now }).job('job'))
   await putSnapshots(store, [checkpoint(1), checkpoint(2)])
   const folder = new ManifestFolder(store, 'job')
-  const reads = (): string[] => store.calls.filter((call) => call.startsWith('read '))
+  const reads = (): string[] => store.calls.filter(call => call.startsWith('read '))
   await run(store, { folder })
   assert.equal(reads().length, 2)
   await putSnapshots(store, [checkpoint(3)])
@@ -171,13 +171,13 @@ test('a manifest is read once, and again when the file was changed', async () =>
   assert.equal((await run(store, { folder })).stopped?.file, manifestName(checkpoint(2)))
 })
 
-test('manifests are deleted before the segments they named, each between its failpoints', async (context) => {
+test('manifests are deleted before the segments they named, each between its failpoints', async context => {
   const store = makeStore()
   await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3)])
   const passed: (Failpoint | string)[] = []
-  onFailpoint((name) => void passed.push(name))
+  onFailpoint(name => void passed.push(name))
   context.after(() => onFailpoint(undefined))
-  await run(store, { decide: (snapshots) => snapshots.map(({ id }) => ({ keep: id !== 2 })) })
+  await run(store, { decide: snapshots => snapshots.map(({ id }) => ({ keep: id !== 2 })) })
   assert.deepEqual(passed, [
     'retention.before-manifest-delete',
     'retention.after-manifest-delete',
@@ -218,18 +218,18 @@ test('whatever is kept stays complete, and nothing else stays', async () => {
       const manifests = plan.map(({ segments }, i) =>
         sampleManifest({
           id: i + 1,
-          segments: segments.map((n) => sampleSegment(`segments/${TOKEN}-${n}.seg`, { checkpoint: 1 })),
+          segments: segments.map(n => sampleSegment(`segments/${TOKEN}-${n}.seg`, { checkpoint: 1 })),
         }),
       )
       await putSnapshots(store, manifests)
-      const liveSegments = new Set(live.map((n) => `segments/${TOKEN}-${n}.seg`))
+      const liveSegments = new Set(live.map(n => `segments/${TOKEN}-${n}.seg`))
       await run(store, {
         liveSegments,
-        decide: (snapshots) => snapshots.map(({ id }) => ({ keep: plan[id - 1]!.keep })),
+        decide: snapshots => snapshots.map(({ id }) => ({ keep: plan[id - 1].keep })),
       })
       const wanted = new Set([
         ...liveSegments,
-        ...plan.flatMap(({ segments, keep }) => (keep ? segments.map((n) => `segments/${TOKEN}-${n}.seg`) : [])),
+        ...plan.flatMap(({ segments, keep }) => (keep ? segments.map(n => `segments/${TOKEN}-${n}.seg`) : [])),
       ])
       const left = (await store.list('segments')).map(({ name }) => `segments/${name}`)
       assert.deepEqual(new Set(left), wanted)

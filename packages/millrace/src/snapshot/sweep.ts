@@ -87,8 +87,8 @@ function divide({ manifests }: FolderListing, { decide }: SweepOptions): { kept:
   const readable = manifests.flatMap(({ file, facts }) => (isMillraceError(facts) ? [] : [{ ...facts, file }]))
   const verdicts = decide(readable)
   return {
-    kept: readable.filter((_, i) => verdicts[i]?.keep !== false),
-    dropped: readable.filter((_, i) => verdicts[i]?.keep === false),
+    kept: readable.filter((_, i) => verdicts[i]?.keep),
+    dropped: readable.filter((_, i) => !verdicts[i]?.keep),
   }
 }
 
@@ -149,7 +149,7 @@ async function removeLeftovers(
 
   const isOwnOrOlder = (name: string): boolean => (parseSegmentName(name)?.token ?? Infinity) <= token
   const counts = [
-    await store.removeTemporary(SEGMENTS, (name) => isOwnOrOlder(name) && !liveSegments.has(`${SEGMENTS}/${name}`)),
+    await store.removeTemporary(SEGMENTS, name => isOwnOrOlder(name) && !liveSegments.has(`${SEGMENTS}/${name}`)),
     await store.removeTemporary(LOCKS, isOlder),
     await store.removeTemporary(MANIFESTS, () => true),
     await store.removeTemporary(RUNS, () => true),

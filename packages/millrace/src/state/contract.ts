@@ -6,12 +6,26 @@
  * state as it was at `freeze`. `state/state-contract.test.ts` runs the same suite over every backend.
  */
 import type { ByteReader } from '../codec/index.ts'
-import type { Aggregator, AggregatingState, Key, ListState, MapState, ReducingState, StateDeclaration, ValueState } from './declarations.ts'
+import type {
+  Aggregator,
+  AggregatingState,
+  Key,
+  ListState,
+  MapState,
+  ReducingState,
+  StateDeclaration,
+  ValueState,
+} from './declarations.ts'
 import type { KeyContext } from './key-context.ts'
 
 export type StateId = number
 
-export type StateHandle = ValueState<any> | ListState<any> | MapState<any, any> | ReducingState<any> | AggregatingState<any, any>
+export type StateHandle =
+  | ValueState<any>
+  | ListState<any>
+  | MapState<any, any>
+  | ReducingState<any>
+  | AggregatingState<any, any>
 
 /** Keyed state, timers and window contents of one operator, all read under the key that `keys` is bound to. */
 export interface KeyedStates {

@@ -139,7 +139,7 @@ class FaultyWriter implements SinkWriter<number> {
     if (
       this.fault === 'forgets-carried' &&
       !this.fresh &&
-      committables.some((json) => !this.place.visible.has((json as { checkpoint: number }).checkpoint))
+      committables.some(json => !this.place.visible.has((json as { checkpoint: number }).checkpoint))
     )
       return
     for (const json of given) {
@@ -185,7 +185,7 @@ for (const fault of sinkFaults) {
         visible: () => [...[...place.visible.values()].flat(), ...place.early],
       }
     },
-    record: (i) => i,
+    record: i => i,
     manyRecords: 20,
   })
 }

@@ -68,7 +68,7 @@ export class SourceDriver implements SourceContext {
     if (!this.woken && this.wakeTimeMs < Infinity) {
       this.timeMs = Math.max(this.timeMs, this.wakeTimeMs)
     } else if (!this.woken) {
-      await new Promise<void>((resolve) => (this.onWake = resolve))
+      await new Promise<void>(resolve => (this.onWake = resolve))
     }
     this.onWake = undefined
     this.woken = false
@@ -109,7 +109,7 @@ export class SinkDriver {
       runId: this.runId,
       now: () => this.timeMs,
       count() {},
-      log: { info() {}, warn: (message) => void this.warnings.push(message) },
+      log: { info() {}, warn: message => void this.warnings.push(message) },
       wake() {},
       // As the host does it: a committable that is delivered again after a restart is the same rows.
       deliver: (committable, rows) => void this.delivered.set(committable, rows),

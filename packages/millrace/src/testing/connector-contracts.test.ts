@@ -13,7 +13,7 @@ before(() => {
   const { stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', file], { env, encoding: 'utf8' })
   for (const [, not, connector, sentence] of stdout.matchAll(/^(not )?ok \d+ - ((?:source|sink)\\?:\S+) (.*)$/gm)) {
     if (not === undefined) passed++
-    else failed.set(connector!.replace('\\', ''), [...(failed.get(connector!.replace('\\', '')) ?? []), sentence!])
+    else failed.set(connector.replace('\\', ''), [...(failed.get(connector.replace('\\', '')) ?? []), sentence])
   }
 })
 

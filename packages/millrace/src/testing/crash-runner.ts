@@ -62,7 +62,7 @@ export async function runUntilFinished(
     const attempt = await runOnce(command, dooms[attempts.length], limits)
     attempts.push(attempt)
     if (!attempt.died && attempt.code !== 0) throw failure(attempts, `attempt ${attempts.length} failed`)
-    if (!attempt.died) return { attempts, deaths: attempts.filter((each) => each.died).length }
+    if (!attempt.died) return { attempts, deaths: attempts.filter(each => each.died).length }
     if (attempts.length >= most) throw failure(attempts, `it did not finish within ${most} attempts`)
   }
 }
@@ -100,7 +100,7 @@ export async function runOnce(command: CrashCommand, doom?: Doom, limits: CrashL
     const parts = (rest + text).split('\n')
     rest = parts.pop()!
     lines.push(...parts)
-    if (awaited === undefined || !parts.some((line) => line.includes(awaited!.after))) return
+    if (awaited === undefined || !parts.some(line => line.includes(awaited!.after))) return
     killAfter(awaited.delayMs)
     awaited = undefined
   })

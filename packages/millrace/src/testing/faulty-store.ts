@@ -88,7 +88,7 @@ export class FaultyStore implements SnapshotStore {
     this.#enter('create', name)
     const writer = await this.#inner.create(name)
     return {
-      write: async (bytes) => {
+      write: async bytes => {
         const fault = this.#enter('write', name)
         await writer.write(fault?.kind === 'tear' ? firstHalf(bytes) : bytes)
         if (fault !== undefined) throw this.#error('write', name, fault.error)
@@ -170,10 +170,10 @@ export class FaultyStore implements SnapshotStore {
   }
 
   #nextFault(operation: StoreOperation, name: string): Fault | undefined {
-    const matching = this.#armed.filter((fault) => fault.operation === operation && name.includes(fault.nameIncludes))
+    const matching = this.#armed.filter(fault => fault.operation === operation && name.includes(fault.nameIncludes))
     for (const fault of matching) fault.callsLeft -= 1
-    const due = matching.find((fault) => fault.callsLeft === 0)
-    this.#armed = this.#armed.filter((fault) => fault.callsLeft > 0)
+    const due = matching.find(fault => fault.callsLeft === 0)
+    this.#armed = this.#armed.filter(fault => fault.callsLeft > 0)
     return due
   }
 

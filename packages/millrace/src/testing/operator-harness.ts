@@ -94,7 +94,16 @@ class Harness<T, R> {
     this.backend = new HeapBackend(this.maxParallelism, this.clock)
     const log = { info() {}, warn() {} }
     this.services = { chain: { timestamp: NaN, split: 0 }, clock: this.clock, log, counters: new Counters() }
-    const context = { job: 'test', subtask: 0, parallelism: 1, now: () => this.clock.nowMs, count() {}, log, wake() {}, wakeAt() {} }
+    const context = {
+      job: 'test',
+      subtask: 0,
+      parallelism: 1,
+      now: () => this.clock.nowMs,
+      count() {},
+      log,
+      wake() {},
+      wakeAt() {},
+    }
     this.operators = buildOperators(this.graph, {
       backend: this.backend,
       services: this.services,
@@ -228,13 +237,16 @@ class Harness<T, R> {
       if (said !== undefined && Buffer.compare(said.value, value) === 0) continue
       const key = Buffer.from(hex, 'hex')
       const shown = describeKey(decodeKey(new ByteReader(key, 4)))
-      throw mutated(`a value of ${this.stateName(key.readUInt16BE(2))} under key ${shown} was changed in place without set`)
+      throw mutated(
+        `a value of ${this.stateName(key.readUInt16BE(2))} under key ${shown} was changed in place without set`,
+      )
     }
   }
 
   private stateName(id: number): string {
     for (const [operator, states] of Object.entries(this.stateIds)) {
-      for (const [state, stateId] of Object.entries(states)) if (stateId === id) return `state '${state}' of operator '${operator}'`
+      for (const [state, stateId] of Object.entries(states))
+        if (stateId === id) return `state '${state}' of operator '${operator}'`
     }
     return `state ${id}`
   }

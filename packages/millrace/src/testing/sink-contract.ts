@@ -50,8 +50,8 @@ export interface SinkContractOptions<T> {
  */
 export function sinkContract<T>(name: string, options: SinkContractOptions<T>): void {
   const { guarantee = 'exactly-once', timeoutMs = 30_000, manyRecords = 5000 } = options
-  const check = (sentence: string, body: (run: SinkRun<T>) => Promise<void>) =>
-    test(`${name} ${sentence}`, { timeout: timeoutMs }, async () => {
+  const check = (sentence: string, body: (run: SinkRun<T>) => Promise<void>): void => {
+    void test(`${name} ${sentence}`, { timeout: timeoutMs }, async () => {
       const run = new SinkRun(options, await options.make())
       try {
         await body(run)
@@ -59,8 +59,9 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
         await run.cleanUp()
       }
     })
+  }
 
-  check('takes records, checkpoints and commits, also without records', async (run) => {
+  check('takes records, checkpoints and commits, also without records', async run => {
     await run.start()
     await run.commit(await run.prepare(1))
     run.write(0, 3)
@@ -71,21 +72,21 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
   })
 
   if (guarantee === 'at-least-once') {
-    check('has shown every record when its checkpoint is prepared', async (run) => {
+    check('has shown every record when its checkpoint is prepared', async run => {
       await run.start()
       run.write(0, 10)
       await run.commit(await run.prepare(1))
       const seen = await run.visible()
       for (let i = 0; i < 10; i++)
         assert.ok(
-          seen.some((row) => isSame(row, run.row(i))),
+          seen.some(row => isSame(row, run.row(i))),
           `record ${i} is visible`,
         )
     })
   }
   if (guarantee !== 'exactly-once') return
 
-  check('shows nothing before the commit', async (run) => {
+  check('shows nothing before the commit', async run => {
     await run.start()
     run.write(0, manyRecords)
     assert.deepEqual(await run.visible(), [])
@@ -95,7 +96,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, manyRecords, 'all')
   })
 
-  check('shows a record once however often its commit is repeated', async (run) => {
+  check('shows a record once however often its commit is repeated', async run => {
     await run.start()
     run.write(0, 10)
     const prepared = await run.prepare(1, true)
@@ -107,7 +108,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 10, 'all')
   })
 
-  check('keeps what is written after a barrier for the next checkpoint', async (run) => {
+  check('keeps what is written after a barrier for the next checkpoint', async run => {
     await run.start()
     run.write(0, 10)
     const preparing = run.prepare(1)
@@ -118,7 +119,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 20, 'all')
   })
 
-  check('shows several checkpoints in the order of their records', async (run) => {
+  check('shows several checkpoints in the order of their records', async run => {
     await run.start()
     for (let checkpoint = 1; checkpoint <= 5; checkpoint++) {
       run.write((checkpoint - 1) * 4, checkpoint * 4)
@@ -129,7 +130,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 20, 'all')
   })
 
-  check('loses nothing of a checkpoint that was aborted', async (run) => {
+  check('loses nothing of a checkpoint that was aborted', async run => {
     await run.start()
     run.write(0, 5)
     const aborted = await run.prepare(1)
@@ -139,7 +140,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 9, 'all')
   })
 
-  check('commits after a crash what was prepared before it', async (run) => {
+  check('commits after a crash what was prepared before it', async run => {
     await run.start()
     run.write(0, 7)
     const prepared = await run.prepare(1)
@@ -150,7 +151,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 12, 'all')
   })
 
-  check('commits again after a crash between the commit and its acknowledgement', async (run) => {
+  check('commits again after a crash between the commit and its acknowledgement', async run => {
     await run.start()
     run.write(0, 7)
     const prepared = await run.prepare(1)
@@ -162,7 +163,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 12, 'all')
   })
 
-  check('never shows what was written after the last checkpoint before a crash', async (run) => {
+  check('never shows what was written after the last checkpoint before a crash', async run => {
     await run.start()
     run.write(0, 6)
     const prepared = await run.prepare(1)
@@ -174,7 +175,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 10, 'all')
   })
 
-  check('never shows what was prepared for a checkpoint that a crash prevented', async (run) => {
+  check('never shows what was prepared for a checkpoint that a crash prevented', async run => {
     await run.start()
     run.write(0, 6)
     const first = await run.prepare(1)
@@ -187,7 +188,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, 9, 'all')
   })
 
-  check('is exact over many crashes at every step', async (run) => {
+  check('is exact over many crashes at every step', async run => {
     await run.start()
     let written = 0
     let last: Prepared = { committables: [] }
@@ -212,7 +213,7 @@ export function sinkContract<T>(name: string, options: SinkContractOptions<T>): 
     await run.sees(0, written, 'all')
   })
 
-  check('hides what an abandoned past committed, if it says that it retracts', async (run) => {
+  check('hides what an abandoned past committed, if it says that it retracts', async run => {
     if (!run.retracts) return
     await run.start()
     run.write(0, 5)

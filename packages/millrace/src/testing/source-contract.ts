@@ -27,13 +27,14 @@ export interface SourceContractOptions<T> {
  */
 export function sourceContract<T>(name: string, options: SourceContractOptions<T>): void {
   const { make, expected, maxResumes = 40, timeoutMs = 30_000 } = options
-  const check = (sentence: string, body: () => Promise<void>) =>
-    test(`${name} ${sentence}`, { timeout: timeoutMs }, body)
+  const check = (sentence: string, body: () => Promise<void>): void => {
+    void test(`${name} ${sentence}`, { timeout: timeoutMs }, body)
+  }
 
   check('lists one split for each list of expected records, with unique ids and plain JSON', async () => {
     const splits = await splitsOf(await make())
     assert.equal(splits.length, expected.length)
-    assert.equal(new Set(splits.map((split) => split.id)).size, splits.length, 'split ids are unique')
+    assert.equal(new Set(splits.map(split => split.id)).size, splits.length, 'split ids are unique')
     assert.deepEqual(asJson(splits), splits)
     assert.deepEqual(await splitsOf(await make()), splits, 'listing again gives the same')
   })
@@ -49,7 +50,7 @@ export function sourceContract<T>(name: string, options: SourceContractOptions<T
     await eachSplit(await make(), expected, async (source, split, records) => {
       for (const step of [1, 3]) {
         const counts: number[] = []
-        const read = await readFrom(source, split, undefined, Infinity, step, (count) => counts.push(count))
+        const read = await readFrom(source, split, undefined, Infinity, step, count => counts.push(count))
         assert.deepEqual(read.records, records)
         assert.ok(Math.max(0, ...counts) <= step, `a call for ${step} records handed out ${Math.max(...counts)}`)
       }
@@ -157,7 +158,7 @@ async function eachSplit<T>(
 ): Promise<void> {
   const splits = await splitsOf(source)
   assert.equal(splits.length, expected.length)
-  for (const [index, split] of splits.entries()) await body(source, asJson(split), expected[index]!)
+  for (const [index, split] of splits.entries()) await body(source, asJson(split), expected[index])
 }
 
 async function readFrom<T>(

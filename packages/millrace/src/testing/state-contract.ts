@@ -36,8 +36,17 @@ const SUBS: readonly Key[] = ['x', 'y', 7, ['t', 1]]
 const TIMES = [10, 20, 30, 40, Infinity]
 
 type Command =
-  | { readonly do: 'set' | 'mutate' | 'clear' | 'listAdd' | 'listSet' | 'listClear' | 'count' | 'collect' | 'uncount'; readonly key: number; readonly n: number }
-  | { readonly do: 'mapSet' | 'mapDelete' | 'mapMutate' | 'timer' | 'untimer' | 'window' | 'cellWindow' | 'unwindow'; readonly key: number; readonly sub: number; readonly n: number }
+  | {
+      readonly do: 'set' | 'mutate' | 'clear' | 'listAdd' | 'listSet' | 'listClear' | 'count' | 'collect' | 'uncount'
+      readonly key: number
+      readonly n: number
+    }
+  | {
+      readonly do: 'mapSet' | 'mapDelete' | 'mapMutate' | 'timer' | 'untimer' | 'window' | 'cellWindow' | 'unwindow'
+      readonly key: number
+      readonly sub: number
+      readonly n: number
+    }
   | { readonly do: 'fire'; readonly time: number }
   | { readonly do: 'freeze'; readonly full: boolean }
   | { readonly do: 'slice'; readonly n: number }
@@ -75,7 +84,11 @@ export interface StateContractOptions {
 }
 
 /** Registers the suite with node:test. `make` builds an empty backend. */
-export function stateContract(name: string, make: (maxParallelism: number) => StateBackend, options: StateContractOptions): void {
+export function stateContract(
+  name: string,
+  make: (maxParallelism: number) => StateBackend,
+  options: StateContractOptions,
+): void {
   const handlesOf = (backend: StateBackend): Handles => {
     const states = backend.keyedStates()
     return {
@@ -93,9 +106,13 @@ export function stateContract(name: string, make: (maxParallelism: number) => St
 
   test(`${name}: a snapshot restores the state of its barrier, whatever happens while it is written`, () => {
     fc.assert(
-      fc.property(fc.array(command(), { maxLength: 200, size: 'max' }), fc.integer({ min: 1, max: 5 }), (commands, maxParallelism) => {
-        new Program(() => make(maxParallelism), handlesOf).run(commands)
-      }),
+      fc.property(
+        fc.array(command(), { maxLength: 200, size: 'max' }),
+        fc.integer({ min: 1, max: 5 }),
+        (commands, maxParallelism) => {
+          new Program(() => make(maxParallelism), handlesOf).run(commands)
+        },
+      ),
       { numRuns: options.runs ?? 400 },
     )
   })
@@ -113,12 +130,16 @@ export function stateContract(name: string, make: (maxParallelism: number) => St
 
   test(`${name}: a snapshot restores under another max parallelism`, () => {
     fc.assert(
-      fc.property(fc.array(command(), { maxLength: 100, size: 'max' }), fc.integer({ min: 1, max: 64 }), (commands, other) => {
-        const program = new Program(() => make(4), handlesOf)
-        program.run(commands)
-        program.makeRestored = () => make(other)
-        program.run([{ do: 'freeze', full: false }, { do: 'slice', n: 10_000 }, { do: 'publish' }, { do: 'restart' }])
-      }),
+      fc.property(
+        fc.array(command(), { maxLength: 100, size: 'max' }),
+        fc.integer({ min: 1, max: 64 }),
+        (commands, other) => {
+          const program = new Program(() => make(4), handlesOf)
+          program.run(commands)
+          program.makeRestored = () => make(other)
+          program.run([{ do: 'freeze', full: false }, { do: 'slice', n: 10_000 }, { do: 'publish' }, { do: 'restart' }])
+        },
+      ),
       { numRuns: (options.runs ?? 400) / 4 },
     )
   })
@@ -129,8 +150,23 @@ function command(): fc.Arbitrary<Command> {
   const sub = fc.nat(SUBS.length - 1)
   const n = fc.nat(9)
   return fc.oneof(
-    { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('set', 'mutate', 'clear', 'listAdd', 'listSet', 'listClear', 'count', 'collect', 'uncount'), key, n }) },
-    { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('mapSet', 'mapDelete', 'mapMutate', 'timer', 'untimer', 'window', 'cellWindow', 'unwindow'), key, sub, n }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constantFrom('set', 'mutate', 'clear', 'listAdd', 'listSet', 'listClear', 'count', 'collect', 'uncount'),
+        key,
+        n,
+      }),
+    },
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        do: fc.constantFrom('mapSet', 'mapDelete', 'mapMutate', 'timer', 'untimer', 'window', 'cellWindow', 'unwindow'),
+        key,
+        sub,
+        n,
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('fire'), time: fc.constantFrom(...TIMES) }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('freeze'), full: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('slice'), n: fc.integer({ min: 1, max: 8 }) }) },
@@ -229,7 +265,8 @@ class Program {
       case 'timer': {
         const time = TIMES[command.n % TIMES.length]
         h.timers.register(time)
-        if (!m.timers.some(timer => timer.key === command.key && timer.time === time)) m.timers.push({ key: command.key, time })
+        if (!m.timers.some(timer => timer.key === command.key && timer.time === time))
+          m.timers.push({ key: command.key, time })
         return
       }
       case 'untimer': {
@@ -274,7 +311,8 @@ class Program {
 
   private fire(h: Handles, upTo: number): { key: Key; time: number }[] {
     const fired: { key: Key; time: number }[] = []
-    for (let time = h.timers.pop(upTo); time !== undefined; time = h.timers.pop(upTo)) fired.push({ key: h.states.keys.key, time })
+    for (let time = h.timers.pop(upTo); time !== undefined; time = h.timers.pop(upTo))
+      fired.push({ key: h.states.keys.key, time })
     return fired
   }
 
@@ -297,7 +335,12 @@ class Program {
     if (pending === undefined || pending.done) return
     const consumer: EntryConsumer = {
       add(op, key, keyStart, keyEnd, value, valueStart, valueEnd, touch) {
-        pending.entries.push({ op, key: copyOf(key, keyStart, keyEnd), value: copyOf(value, valueStart, valueEnd), touch })
+        pending.entries.push({
+          op,
+          key: copyOf(key, keyStart, keyEnd),
+          value: copyOf(value, valueStart, valueEnd),
+          touch,
+        })
       },
     }
     pending.done = this.backend.collect(consumer, 3)
@@ -351,7 +394,10 @@ class Program {
       assert.deepEqual(h.value.get(), m.values.get(index))
       assert.deepEqual([...h.list.get()], m.lists.get(index) ?? [])
       const entries = [...(m.maps.get(index) ?? [])].map(([sub, value]) => [SUBS[sub], value] as [Key, { n: number }])
-      assert.deepEqual([...h.map.entries()], entries.sort(([a], [b]) => compareKeys(a, b)))
+      assert.deepEqual(
+        [...h.map.entries()],
+        entries.sort(([a], [b]) => compareKeys(a, b)),
+      )
       assert.equal(h.count.get(), m.counts.get(index) ?? 0)
       assert.deepEqual(h.collect.get(), m.collected.get(index) ?? [])
       SUBS.forEach((_, sub) => {
@@ -377,7 +423,6 @@ function emptyModel(): Model {
     cellWindows: new Map(),
   }
 }
-
 
 function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end))

@@ -17,13 +17,13 @@ export function storeContract(
   makeStore: (context: TestContext) => Promise<SnapshotStore>,
 ): void {
   const verify = (sentence: string, run: (store: SnapshotStore) => Promise<void>): void => {
-    test(sentence, async (context) => run(await makeStore(context)))
+    test(sentence, async context => run(await makeStore(context)))
   }
 
   describe(`${implementation} keeps the contract of snapshot stores:`, () => {
     verify(
       'a streamed object is invisible until it is finished, then holds what was written, in order',
-      async (store) => {
+      async store => {
         const writer = await store.create('segments/1-1.seg')
         await writer.write(bytesOf('he'))
         await writer.write(bytesOf('llo'))
@@ -35,7 +35,7 @@ export function storeContract(
       },
     )
 
-    verify('a streamed object never replaces another', async (store) => {
+    verify('a streamed object never replaces another', async store => {
       await store.publish('segments/1-1.seg', bytesOf('first'))
       const writer = await store.create('segments/1-1.seg')
       await writer.write(bytesOf('second'))
@@ -44,7 +44,7 @@ export function storeContract(
       assert.equal(await store.removeTemporary('segments', () => true), 0)
     })
 
-    verify('a writer that was given up, or is finished, takes no more bytes', async (store) => {
+    verify('a writer that was given up, or is finished, takes no more bytes', async store => {
       const abandoned = await store.create('segments/1-1.seg')
       await abandoned.write(bytesOf('x'))
       await abandoned.abandon()
@@ -55,18 +55,18 @@ export function storeContract(
       await assert.rejects(finished.write(bytesOf('y')), failsWith('STORE_FAILED'))
       await finished.abandon()
       assert.deepEqual(
-        (await store.list('segments')).map((object) => object.name),
+        (await store.list('segments')).map(object => object.name),
         ['1-2.seg'],
       )
     })
 
-    verify('what writers leave unfinished is removed by removeTemporary, and only what may be', async (store) => {
+    verify('what writers leave unfinished is removed by removeTemporary, and only what may be', async store => {
       const keep = await store.create('segments/2-1.seg')
       await keep.write(bytesOf('keep'))
       const drop = await store.create('segments/1-1.seg')
       await drop.write(bytesOf('drop'))
       const seen: string[] = []
-      const removed = await store.removeTemporary('segments', (target) => {
+      const removed = await store.removeTemporary('segments', target => {
         seen.push(target)
         return target.startsWith('1-')
       })
@@ -78,44 +78,44 @@ export function storeContract(
       assert.equal(await store.size('segments/1-1.seg'), undefined)
     })
 
-    verify('publish creates an object once; a second one changes nothing', async (store) => {
+    verify('publish creates an object once; a second one changes nothing', async store => {
       assert.equal(await store.publish('manifests/a.json', bytesOf('one')), 'created')
       assert.equal(await store.publish('manifests/a.json', bytesOf('two')), 'exists')
       assert.equal(textOf(await store.read('manifests/a.json')), 'one')
       assert.equal(await store.removeTemporary('manifests', () => true), 0)
     })
 
-    verify('of many that publish the same name at once exactly one creates it, and its bytes stay', async (store) => {
+    verify('of many that publish the same name at once exactly one creates it, and its bytes stay', async store => {
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, (_, i) => store.publish('locks/lock-1', bytesOf(`owner ${i}`))),
       )
-      assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1)
+      assert.equal(outcomes.filter(outcome => outcome === 'created').length, 1)
       assert.equal(textOf(await store.read('locks/lock-1')), `owner ${outcomes.indexOf('created')}`)
     })
 
-    verify('replace creates or overwrites', async (store) => {
+    verify('replace creates or overwrites', async store => {
       await store.replace('locks/lock-1', bytesOf('long before'))
       await store.replace('locks/lock-1', bytesOf('after'))
       assert.equal(textOf(await store.read('locks/lock-1')), 'after')
     })
 
-    verify('a reader beside replace sees the old or the new bytes, never a mix', async (store) => {
+    verify('a reader beside replace sees the old or the new bytes, never a mix', async store => {
       const versions = ['a'.repeat(5000), 'b'.repeat(3000)]
-      await store.replace('locks/lock-1', bytesOf(versions[0]!))
+      await store.replace('locks/lock-1', bytesOf(versions[0]))
       const writes = (async () => {
-        for (let i = 1; i <= 20; i += 1) await store.replace('locks/lock-1', bytesOf(versions[i % 2]!))
+        for (let i = 1; i <= 20; i += 1) await store.replace('locks/lock-1', bytesOf(versions[i % 2]))
       })()
       for (let i = 0; i < 50; i += 1) assert.ok(versions.includes(textOf(await store.read('locks/lock-1'))))
       await writes
     })
 
-    verify('append adds to what is there', async (store) => {
+    verify('append adds to what is there', async store => {
       await store.append('log.jsonl', bytesOf('one\n'))
       await store.append('log.jsonl', bytesOf('two\n'))
       assert.equal(textOf(await store.read('log.jsonl')), 'one\ntwo\n')
     })
 
-    verify('read returns a range, and fewer bytes only at the end', async (store) => {
+    verify('read returns a range, and fewer bytes only at the end', async store => {
       await store.publish('a', bytesOf('0123456789'))
       assert.equal(textOf(await store.read('a', 3)), '3456789')
       assert.equal(textOf(await store.read('a', 3, 4)), '3456')
@@ -125,7 +125,7 @@ export function storeContract(
       assert.equal((await store.read('a', 5, 0)).length, 0)
     })
 
-    verify('a missing object is OBJECT_MISSING to read, has no size, and is no error to remove', async (store) => {
+    verify('a missing object is OBJECT_MISSING to read, has no size, and is no error to remove', async store => {
       await assert.rejects(store.read('segments/1-1.seg'), failsWith('OBJECT_MISSING'))
       assert.equal(await store.size('segments/1-1.seg'), undefined)
       await store.remove('segments/1-1.seg')
@@ -134,20 +134,20 @@ export function storeContract(
       await assert.rejects(store.read('segments/1-1.seg'), failsWith('OBJECT_MISSING'))
     })
 
-    verify('a removed name can be published again', async (store) => {
+    verify('a removed name can be published again', async store => {
       await store.publish('a', bytesOf('one'))
       await store.remove('a')
       assert.equal(await store.publish('a', bytesOf('two')), 'created')
       assert.equal(textOf(await store.read('a')), 'two')
     })
 
-    verify('list names the objects directly in a folder, sorted, with their sizes', async (store) => {
+    verify('list names the objects directly in a folder, sorted, with their sizes', async store => {
       for (const name of ['runs/2.json', 'runs/10.json', 'runs/1.json', 'other/1.json', 'top']) {
         await store.publish(name, bytesOf(name))
       }
       const found = await store.list('runs')
       assert.deepEqual(
-        found.map((object) => [object.name, object.sizeBytes]),
+        found.map(object => [object.name, object.sizeBytes]),
         [
           ['1.json', 11],
           ['10.json', 12],
@@ -155,13 +155,13 @@ export function storeContract(
         ],
       )
       assert.deepEqual(
-        (await store.list('')).map((object) => object.name),
+        (await store.list('')).map(object => object.name),
         ['top'],
       )
       assert.deepEqual(await store.list('nowhere'), [])
     })
 
-    verify('bytes are the store’s own: neither the giver nor a reader can change an object', async (store) => {
+    verify('bytes are the store’s own: neither the giver nor a reader can change an object', async store => {
       const given = bytesOf('abc')
       await store.publish('a', given)
       await store.replace('b', given)
@@ -177,14 +177,14 @@ export function storeContract(
       }
     })
 
-    verify('an empty object can be published and streamed', async (store) => {
+    verify('an empty object can be published and streamed', async store => {
       await store.publish('a', new Uint8Array())
       await (await store.create('b')).finish()
       assert.equal((await store.read('a')).length, 0)
       assert.equal(await store.size('b'), 0)
     })
 
-    verify('names that could leave the folder are refused by every operation', async (store) => {
+    verify('names that could leave the folder are refused by every operation', async store => {
       const none = new Uint8Array()
       for (const name of [
         '../a',

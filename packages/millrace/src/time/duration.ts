@@ -27,7 +27,7 @@ export function parseDuration(value: unknown, what: string): number {
 function parseText(text: string): number | undefined {
   const match = PATTERN.exec(text)
   // '1.1s' times 1000 is not exact in binary. Nobody means a duration finer than a microsecond.
-  return match === null ? undefined : Math.round(Number(match[1]) * UNIT_MS[match[2]!]! * 1000) / 1000
+  return match === null ? undefined : Math.round(Number(match[1]) * UNIT_MS[match[2]] * 1000) / 1000
 }
 
 function describe(value: unknown): string {

@@ -3,6 +3,6 @@ import { blackhole } from './blackhole.ts'
 
 sinkContract('blackhole', {
   make: () => ({ make: () => blackhole(), visible: () => [] }),
-  record: (i) => i,
+  record: i => i,
   guarantee: 'none',
 })

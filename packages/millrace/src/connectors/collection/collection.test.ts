@@ -15,7 +15,7 @@ test('a position beyond the items is refused', async () => {
   const source = collection([1, 2])
   const [split] = await source.enumerate(new SourceDriver())
   for (const position of [3, -1, 0.5, null, '1']) {
-    await assert.rejects(source.open(split!, position, new SourceDriver()), (error) =>
+    await assert.rejects(source.open(split, position, new SourceDriver()), error =>
       isMillraceError(error, 'SOURCE_FILE_CHANGED'),
     )
   }
@@ -24,6 +24,6 @@ test('a position beyond the items is refused', async () => {
 test('what is not an array is refused when the source is made', () => {
   assert.throws(
     () => collection('text' as never),
-    (error) => isMillraceError(error, 'OPTION_INVALID'),
+    error => isMillraceError(error, 'OPTION_INVALID'),
   )
 })

@@ -36,7 +36,7 @@ class CollectionReader<T> implements SplitReader<T> {
 
   read(output: SourceOutput<T>, maxRecords: number): ReadResult {
     const items = this.items
-    for (let count = 0; count < maxRecords && this.next < items.length; count++) output.record(items[this.next++]!)
+    for (let count = 0; count < maxRecords && this.next < items.length; count++) output.record(items[this.next++])
     return this.next < items.length ? 'more' : 'end'
   }
 

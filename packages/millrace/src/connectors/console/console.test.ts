@@ -41,7 +41,7 @@ sinkContract('console', {
     const stream = new FastStream()
     return { make: () => consoleTo(stream), visible: () => stream.text.split('\n').slice(0, -1) }
   },
-  record: (i) => `row ${i}`,
+  record: i => `row ${i}`,
   guarantee: 'at-least-once',
 })
 
@@ -70,10 +70,10 @@ test('a checkpoint waits until everything before it is printed, and a full strea
   assert.equal(writer.writable!(), false)
   let prepared = false
   const preparing = writer.prepareCommit(1, false).then(() => (prepared = true))
-  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
   assert.equal(prepared, false)
   stream.takeAll()
-  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
   stream.takeAll()
   await preparing
   assert.equal(stream.text, 'a line of some length\n')
@@ -86,18 +86,18 @@ test('a stream that breaks is SINK_FAILED', async () => {
   const stream = new FastStream()
   const writer = await consoleTo(stream).open(new SinkDriver().context(), restoredFrom('0a1b2c3d', undefined))
   stream.destroy(new Error('EPIPE: broken pipe'))
-  await new Promise((resolve) => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
   assert.throws(
     () => writer.write('x', 0),
-    (error) => isMillraceError(error, 'SINK_FAILED') && error.message.includes('EPIPE'),
+    error => isMillraceError(error, 'SINK_FAILED') && error.message.includes('EPIPE'),
   )
-  await assert.rejects(writer.prepareCommit(1, false), (error) => isMillraceError(error, 'SINK_FAILED'))
+  await assert.rejects(writer.prepareCommit(1, false), error => isMillraceError(error, 'SINK_FAILED'))
   await writer.close()
 })
 
 test('an unknown format is refused', () => {
   assert.throws(
     () => console({ format: 'xml' as 'json' }),
-    (error) => isMillraceError(error, 'OPTION_INVALID'),
+    error => isMillraceError(error, 'OPTION_INVALID'),
   )
 })

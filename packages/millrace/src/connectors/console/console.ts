@@ -63,7 +63,7 @@ class ConsoleWriter implements SinkWriter<unknown> {
     this.stream = stream
     this.show = show
     this.onDrain = () => context.wake()
-    this.onError = (error) => {
+    this.onError = error => {
       this.failure ??= new MillraceError(
         'SINK_FAILED',
         `sink '${context.operator}' cannot print: ${messageOf(error)}`,
@@ -85,7 +85,7 @@ class ConsoleWriter implements SinkWriter<unknown> {
   }
 
   async prepareCommit(): Promise<{ committables: [] }> {
-    await new Promise<void>((resolve) => this.stream.write('', () => resolve()))
+    await new Promise<void>(resolve => this.stream.write('', () => resolve()))
     if (this.failure !== undefined) throw this.failure
     return { committables: [] }
   }

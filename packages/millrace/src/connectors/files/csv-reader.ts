@@ -94,7 +94,7 @@ export class CsvReader<T> extends LineReader<T> {
       )
     }
     const record: Record<string, string> = {}
-    for (let index = 0; index < columns.length; index++) record[columns[index]!] = fields[index]!
+    for (let index = 0; index < columns.length; index++) record[columns[index]] = fields[index]!
     if (this.shape.schema === undefined) return output.record(record as T)
     const result = validate(this.shape.schema, record)
     if (result.issues === undefined) output.record(result.value)

@@ -45,12 +45,12 @@ test('a row that is not RFC 4180 is a problem of that row only', () => {
 test('any fields written with quotes are parsed as they were', () => {
   const field = fc
     .array(fc.constantFrom('a', 'ü', ',', '"', '\n', ' ', ''), { maxLength: 6 })
-    .map((parts) => parts.join(''))
+    .map(parts => parts.join(''))
   fc.assert(
-    fc.property(fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { maxLength: 5 }), (rows) => {
+    fc.property(fc.array(fc.array(field, { minLength: 2, maxLength: 4 }), { maxLength: 5 }), rows => {
       const text = rows
-        .map((fields) =>
-          fields.map((value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value)).join(','),
+        .map(fields =>
+          fields.map(value => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value)).join(','),
         )
         .join('\n')
       assert.deepEqual(rows.length === 0 ? [] : parse(text), rows)

@@ -41,19 +41,19 @@ const PART = (checkpoint: number, sequence = 0) =>
   `part-contract-sink-${RUN}-0-${String(checkpoint).padStart(12, '0')}-${String(sequence).padStart(4, '0')}`
 const visibleNames = (dir: string) =>
   readdirSync(dir)
-    .filter((name) => !name.startsWith('.'))
+    .filter(name => !name.startsWith('.'))
     .sort()
 const hiddenNames = (dir: string) =>
   readdirSync(dir)
-    .filter((name) => name.startsWith('.'))
+    .filter(name => name.startsWith('.'))
     .sort()
 const content = (dir: string) =>
   visibleNames(dir)
-    .map((name) => readFileSync(join(dir, name), 'utf8'))
+    .map(name => readFileSync(join(dir, name), 'utf8'))
     .join('')
 
 function code(expected: ErrorCode, ...parts: string[]): (error: unknown) => boolean {
-  return (error) => {
+  return error => {
     assert.ok(isMillraceError(error, expected), String(error))
     for (const part of parts) assert.ok(error.message.includes(part), `'${error.message}' has '${part}' in it`)
     return true
@@ -74,7 +74,7 @@ const snapshot = (checkpoint: number, prepared: Prepared, committed = true) =>
 function reader(dir: string, parse: (part: string) => unknown[]): () => unknown[] {
   return () => {
     if (!existsSync(dir)) return []
-    return visibleNames(dir).flatMap((name) => {
+    return visibleNames(dir).flatMap(name => {
       assert.match(name, /^part-/)
       const text = readFileSync(join(dir, name), 'utf8')
       assert.ok(text.endsWith('\n'), `${name} ends with a whole line`)
@@ -94,25 +94,25 @@ function fixture<T>(make: (dir: string) => Sink<T>, parse: (part: string) => unk
 
 const textLines = (part: string) => part.split('\n')
 sinkContract<string>('files.writeLines', {
-  make: () => fixture((dir) => files.writeLines(dir), textLines),
-  record: (i) => `row ${i} ü`,
+  make: () => fixture(dir => files.writeLines(dir), textLines),
+  record: i => `row ${i} ü`,
 })
 sinkContract<unknown>('files.writeJson', {
   make: () =>
     fixture(
-      (dir) => files.writeJson(dir),
-      (part) => textLines(part).map((line) => JSON.parse(line) as unknown),
+      dir => files.writeJson(dir),
+      part => textLines(part).map(line => JSON.parse(line) as unknown),
     ),
-  record: (i) => ({ id: i, text: 'two\nlines' }),
+  record: i => ({ id: i, text: 'two\nlines' }),
 })
 sinkContract<{ id: number; note: string }>('files.writeCsv', {
   make: () =>
     fixture(
-      (dir) => files.writeCsv<{ id: number; note: string }>(dir),
-      (part) => textLines(part).slice(1),
+      dir => files.writeCsv<{ id: number; note: string }>(dir),
+      part => textLines(part).slice(1),
     ),
-  record: (i) => ({ id: i, note: 'a, b' }),
-  seen: (record) => `${record.id},"a, b"`,
+  record: i => ({ id: i, note: 'a, b' }),
+  seen: record => `${record.id},"a, b"`,
 })
 const rolls: [string, FileSinkOptions['roll']][] = [
   ['by size', { size: 40 }],
@@ -122,19 +122,19 @@ const rolls: [string, FileSinkOptions['roll']][] = [
 ]
 for (const [name, roll] of rolls) {
   sinkContract<string>(`files.writeLines that rolls ${name}`, {
-    make: () => fixture((dir) => files.writeLines(dir, { roll }), textLines),
-    record: (i) => `row ${i}`,
+    make: () => fixture(dir => files.writeLines(dir, { roll }), textLines),
+    record: i => `row ${i}`,
     lags: true,
   })
 }
 sinkContract<{ id: number }>('files.writeCsv that rolls', {
   make: () =>
     fixture(
-      (dir) => files.writeCsv<{ id: number }>(dir, { roll: { size: 30 } }),
-      (part) => textLines(part).filter((line) => line !== 'id'),
+      dir => files.writeCsv<{ id: number }>(dir, { roll: { size: 30 } }),
+      part => textLines(part).filter(line => line !== 'id'),
     ),
-  record: (i) => ({ id: i }),
-  seen: (record) => String(record.id),
+  record: i => ({ id: i }),
+  seen: record => String(record.id),
   lags: true,
 })
 
@@ -160,7 +160,7 @@ test('a large checkpoint is written in full, in order', async () => {
   const rows = Array.from({ length: 100_000 }, (_, i) => `row ${i} – ü`)
   for (const row of rows) writer.write(row, 0)
   await writer.commit((await writer.prepareCommit(1, true)).committables)
-  assert.equal(content(dir), rows.map((row) => `${row}\n`).join(''))
+  assert.equal(content(dir), rows.map(row => `${row}\n`).join(''))
   await writer.close()
 })
 
@@ -178,12 +178,12 @@ test('what the file sources read is what the file sinks wrote', async () => {
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
   const output = new CollectingOutput<Record<string, string>>()
-  const read = await source.open(split!, undefined, driver)
+  const read = await source.open(split, undefined, driver)
   await driver.read(read, output, Infinity, 10)
   await read.close()
   assert.deepEqual(
     output.records,
-    rows.map((row) => ({ id: String(row.id), note: row.note })),
+    rows.map(row => ({ id: String(row.id), note: row.note })),
   )
 })
 
@@ -262,7 +262,7 @@ test('an open part that became visible after the snapshot is copied back, and re
     writer.write('later', 0)
     const last = await writer.prepareCommit(2, true)
     if (crashAfterLink) {
-      onFailpoint((name) => assert.notEqual(name, 'sink.after-commit-link'))
+      onFailpoint(name => assert.notEqual(name, 'sink.after-commit-link'))
       await assert.rejects(writer.commit(last.committables))
       onFailpoint(undefined)
     } else {
@@ -272,8 +272,8 @@ test('an open part that became visible after the snapshot is copied back, and re
     const attempts = [await open(sink, snapshot(1, prepared)), await open(sink, snapshot(1, prepared))]
     assert.equal(readFileSync(seen, 'utf8'), 'kept\nlater\n')
     assert.deepEqual(readdirSync(join(dir, '.superseded')), [PART(2)])
-    attempts[1]!.write('again', 0)
-    await attempts[1]!.commit((await attempts[1]!.prepareCommit(3, true)).committables)
+    attempts[1].write('again', 0)
+    await attempts[1].commit((await attempts[1].prepareCommit(3, true)).committables)
     assert.equal(content(dir), 'kept\nagain\n')
     assert.deepEqual(hiddenNames(dir), ['.superseded'])
     fs.closeSync(seen)
@@ -346,7 +346,7 @@ test('only leftovers of this job and sink are touched at the start, and parts of
   mkdirSync(join(dir, '.superseded'))
   writeFileSync(join(dir, '.superseded', PART(3)), 'older\n')
   const points: Failpoint[] = []
-  onFailpoint((name) => points.push(name))
+  onFailpoint(name => points.push(name))
   const writer = await open(files.writeLines(dir), restoredFrom(RUN, 2, { committables: [carried] }))
   assert.deepEqual(points, ['sink.before-supersede', 'sink.after-supersede'])
   assert.deepEqual(readdirSync(dir).sort(), [...foreign, carried.pending, '.superseded', PART(1)].sort())
@@ -358,7 +358,7 @@ test('only leftovers of this job and sink are touched at the start, and parts of
   await writer.commit([carried])
   writer.write('new', 0)
   assert.deepEqual(
-    hiddenNames(dir).filter((name) => name.startsWith('.pending-contract-sink-')),
+    hiddenNames(dir).filter(name => name.startsWith('.pending-contract-sink-')),
     [`.pending-contract-sink-${RUN}-0-9`],
     'a number is never used again',
   )
@@ -368,13 +368,13 @@ test('only leftovers of this job and sink are touched at the start, and parts of
 test('above parallelism 1 a subtask leaves the files of the others alone', async () => {
   const dir = folder()
   mkdirSync(dir)
-  const names = [0, 1, 2, 3].flatMap((subtask) => [
+  const names = [0, 1, 2, 3].flatMap(subtask => [
     `.pending-contract-sink-${RUN}-${subtask}-1`,
     `part-contract-sink-${RUN}-${subtask}-000000000009-0000`,
   ])
   for (const name of names) writeFileSync(join(dir, name), 'x\n')
   const writer = await open(files.writeLines(dir), undefined, undefined, { subtask: 1, parallelism: 2 })
-  assert.deepEqual(readdirSync(dir).sort(), ['.superseded', ...names.filter((name) => /-[02]-\d/.test(name))].sort())
+  assert.deepEqual(readdirSync(dir).sort(), ['.superseded', ...names.filter(name => /-[02]-\d/.test(name))].sort())
   await writer.close()
 })
 
@@ -396,7 +396,7 @@ test('a commit goes on from every point where it can crash', async () => {
       committables.push(...(await writer.prepareCommit(checkpoint, false)).committables)
     }
     let crashed = false
-    onFailpoint((name) => {
+    onFailpoint(name => {
       if (name !== point) return
       crashed = true
       throw new Error('crash')
@@ -428,7 +428,7 @@ test('a part that a reader has taken is warned of once and not made again', asyn
   await writer.commit(committables)
   assert.deepEqual(readdirSync(dir), [])
   assert.equal(driver.warnings.length, 1)
-  assert.ok(driver.warnings[0]!.includes(PART(1)))
+  assert.ok(driver.warnings[0].includes(PART(1)))
   await writer.close()
 })
 
@@ -544,7 +544,7 @@ test('a full disk is SINK_FAILED with path and errno, and nothing more is taken 
   const mend = failing('writeSync', 'ENOSPC')
   await assert.rejects(
     writer.prepareCommit(1, false),
-    (error) =>
+    error =>
       code('SINK_FAILED', dir, 'ENOSPC')(error) &&
       (error as { context: { errno?: unknown } }).context.errno === 'ENOSPC',
   )
@@ -599,7 +599,7 @@ test('close waits for a checkpoint that is still syncing', async () => {
 
 test('the failpoints of a checkpoint come in order', async () => {
   const points: Failpoint[] = []
-  onFailpoint((name) => points.push(name))
+  onFailpoint(name => points.push(name))
   const writer = await open(files.writeLines(folder()))
   writer.write('a', 0)
   const { committables } = await writer.prepareCommit(1, false)

@@ -44,7 +44,7 @@ export function writeLines(dir: string, options: FileSinkOptions = {}): Sink<unk
   return new FileSink(
     'files.writeLines',
     checkedDir('files.writeLines', dir),
-    (label) => new LineFormat(label),
+    label => new LineFormat(label),
     rollPolicy('files.writeLines', options),
   )
 }
@@ -59,7 +59,7 @@ export function writeJson(dir: string, options: FileSinkOptions = {}): Sink<unkn
   return new FileSink(
     'files.writeJson',
     checkedDir('files.writeJson', dir),
-    (label) => new JsonFormat(label),
+    label => new JsonFormat(label),
     rollPolicy('files.writeJson', options),
   )
 }

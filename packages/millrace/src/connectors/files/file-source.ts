@@ -46,7 +46,7 @@ export class FileSource<T> implements Source<T> {
 
   async enumerate(): Promise<readonly Split[]> {
     const files = findFiles(this.shape.patterns, this.shape.follow)
-    return files.map((file) => ({ id: file.path, detail: { size: file.sizeBytes } }))
+    return files.map(file => ({ id: file.path, detail: { size: file.sizeBytes } }))
   }
 
   async open(split: Split, position: Json | undefined, context: SourceContext): Promise<SplitReader<T>> {

@@ -60,7 +60,7 @@ export class GzipFile implements ByteStream {
     this.gunzip?.destroy()
     const file = this.file
     if (file === undefined || file.closed) return
-    await new Promise<void>((resolve) => {
+    await new Promise<void>(resolve => {
       file.once('close', resolve)
       file.destroy()
     })
@@ -72,11 +72,11 @@ export class GzipFile implements ByteStream {
     const wake = () => {
       if (!this.closed) this.context.wake()
     }
-    file.on('error', (error) => {
+    file.on('error', error => {
       this.failure ??= sourceFailed(this.path, 'could not be read', error)
       wake()
     })
-    gunzip.on('error', (error) => {
+    gunzip.on('error', error => {
       this.failure ??= this.damaged(error)
       wake()
     })

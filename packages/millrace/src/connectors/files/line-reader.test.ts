@@ -54,7 +54,7 @@ function read(content: string | Buffer, setup: Setup = {}): CollectingOutput<str
 function model(text: string): string[] {
   const lines = text.replace(/^\u{feff}/u, '').split('\n')
   const last = lines.pop()!
-  return [...lines.map((line) => line.replace(/\r$/, '')), ...(last === '' ? [] : [last])]
+  return [...lines.map(line => line.replace(/\r$/, '')), ...(last === '' ? [] : [last])]
 }
 
 const text = fc
@@ -62,7 +62,7 @@ const text = fc
     fc.constantFrom('a', 'bc', 'ü', '€', '😀', '\n', '\r\n', '\r', '\n\n', ' ', '\u{feff}', 'long word '.repeat(5)),
     { maxLength: 40 },
   )
-  .map((parts) => parts.join(''))
+  .map(parts => parts.join(''))
 
 test('any text gives its lines whatever the block size, and again exactly the rest from the position after each line', () => {
   fc.assert(
@@ -125,7 +125,7 @@ test('a line that is not UTF-8 is malformed at its byte offset, wherever the blo
     assert.deepEqual(output.records, ['gut', 'wieder gut: ü'])
     const sides = output.sides.map(({ tag, value }) => ({ tag, ...(value as MalformedLine) }))
     assert.deepEqual(
-      sides.map((side) => [side.tag, side.file, side.offset, side.reason]),
+      sides.map(side => [side.tag, side.file, side.offset, side.reason]),
       [
         ['bad', path, 4, 'the line is not valid UTF-8'],
         ['bad', path, 25, 'the line is not valid UTF-8'],
@@ -151,7 +151,7 @@ test('a malformed line fails the job with file, byte offset and an excerpt, and 
   const content = Buffer.concat([Buffer.from('ok\n'), Buffer.from([0xff]), Buffer.from('x'.repeat(500))])
   assert.throws(
     () => read(content, { driver, blockSizeBytes: 4096 }),
-    (error) =>
+    error =>
       isMillraceError(error, 'MALFORMED_RECORD') &&
       error.message.includes(`${path}:3: `) &&
       error.message.includes('x'.repeat(199)) &&
@@ -165,16 +165,16 @@ test('a line longer than maxLineBytes is malformed and the next line is read, wh
   for (const blockSizeBytes of [1, 2, 7, 19, 20, 21, 22, 64, 1000, 5000]) {
     const output = read(content, { blockSizeBytes, maxLineBytes: 20, tag: { name: 'bad' } })
     assert.deepEqual(output.records, ['short', 'b'.repeat(20), 'end'], `block size ${blockSizeBytes}`)
-    const sides = output.sides.map((side) => side.value as MalformedLine)
+    const sides = output.sides.map(side => side.value as MalformedLine)
     assert.deepEqual(
-      sides.map((side) => [side.offset, side.reason]),
+      sides.map(side => [side.offset, side.reason]),
       [
         [6, 'the line has 1200 bytes, more than maxLineBytes (20)'],
         [1228, 'the line has 21 bytes, more than maxLineBytes (20)'],
       ],
       `block size ${blockSizeBytes}`,
     )
-    assert.ok(sides[0]!.text.startsWith('ééé') && sides[0]!.text.length <= 201)
+    assert.ok(sides[0].text.startsWith('ééé') && sides[0].text.length <= 201)
   }
 })
 

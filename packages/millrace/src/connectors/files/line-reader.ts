@@ -152,7 +152,7 @@ export abstract class LineReader<T> implements SplitReader<T> {
   }
 
   private decodeGathered(endsInLf: boolean, output: SourceOutput<T>): void {
-    const line = this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces)
+    const line = this.pieces.length === 1 ? this.pieces[0] : Buffer.concat(this.pieces)
     const sizeBytes = this.piecesBytes
     this.pieces = []
     this.piecesBytes = 0

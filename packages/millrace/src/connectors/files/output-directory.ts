@@ -27,21 +27,21 @@ export interface RestoredDirectory {
 export function restoreDirectory(dir: string, context: SinkContext, restored: RestoredSink): RestoredDirectory {
   const owner = { job: context.job, sink: context.operator }
   const isMine = (subtask: number) => subtask % context.parallelism === context.subtask
-  const committables = restored.committables.map((json) => readCommittable(json, owner))
-  const openParts = restored.states.map((json) => readOpenPart(json, owner)).filter((part) => part !== undefined)
-  const named = [...committables, ...openParts].map((file) => file.pending)
+  const committables = restored.committables.map(json => readCommittable(json, owner))
+  const openParts = restored.states.map(json => readOpenPart(json, owner)).filter(part => part !== undefined)
+  const named = [...committables, ...openParts].map(file => file.pending)
 
   const found = readdirSync(dir)
-  const pending = [...found, ...named].map((name) => parsePendingName(owner, name)).filter((name) => name !== undefined)
+  const pending = [...found, ...named].map(name => parsePendingName(owner, name)).filter(name => name !== undefined)
   let nextNumber = 1 + pending.reduce((highest, name) => Math.max(highest, name.number), 0)
 
-  const mine = openParts.filter((part) => isMine(parsePendingName(owner, part.pending)!.subtask)).sort(byNumber(owner))
+  const mine = openParts.filter(part => isMine(parsePendingName(owner, part.pending)!.subtask)).sort(byNumber(owner))
   for (const part of mine) {
     const temporary = pendingName(owner, { runId: context.runId, subtask: context.subtask, number: nextNumber++ })
     reopen(dir, owner, part, restored.checkpointId ?? 0, found, temporary)
   }
 
-  const parts = found.flatMap((file) => {
+  const parts = found.flatMap(file => {
     const name = parsePartName(owner, file)
     return name !== undefined && isMine(name.subtask) && !restored.isAncestor(name.runId, name.checkpoint) ? [file] : []
   })
@@ -79,11 +79,11 @@ function reopen(
   if (pending !== undefined && pending.nlink === 1 && pending.size >= part.length) return
   const { runId, subtask } = parsePendingName(owner, part.pending)!
   const later = found
-    .map((file) => ({ file, name: parsePartName(owner, file) }))
+    .map(file => ({ file, name: parsePartName(owner, file) }))
     .filter(
       (part): part is { file: string; name: PartName } => part.name?.runId === runId && part.name.subtask === subtask,
     )
-    .filter((part) => part.name.checkpoint > checkpointId)
+    .filter(part => part.name.checkpoint > checkpointId)
     .sort((a, b) => a.name.checkpoint - b.name.checkpoint || a.name.sequence - b.name.sequence)
   const source = later[0]?.file
   const sizeBytes = source === undefined ? 0 : (statOf(join(dir, source))?.size ?? 0)

@@ -139,9 +139,10 @@ export function makeDirectory(dir: string): void {
   try {
     if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === false) throw notADirectory(dir)
     const first = mkdirSync(dir, { recursive: true })
-    for (let made = dir; first !== undefined; made = dirname(made)) {
-      syncDirectorySync(dirname(made))
-      if (made === first) break
+    if (first !== undefined) {
+      let made = dir
+      for (; made !== first; made = dirname(made)) syncDirectorySync(dirname(made))
+      syncDirectorySync(dirname(first))
     }
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {

@@ -10,7 +10,7 @@ const name = fc.oneof(
       minLength: 1,
       maxLength: 30,
     })
-    .map((parts) => parts.join('')),
+    .map(parts => parts.join('')),
 )
 const owner: fc.Arbitrary<PartOwner> = fc.record({ job: name, sink: name })
 

@@ -44,14 +44,14 @@ export function partName(owner: PartOwner, name: PartName): string {
 /** Undefined: not a pending file of this sink. */
 export function parsePendingName(owner: PartOwner, fileName: string): PendingName | undefined {
   const match = PENDING.exec(withoutPrefix(pendingPrefix(owner), fileName))
-  return match === null ? undefined : { runId: match[1]!, subtask: Number(match[2]), number: Number(match[3]) }
+  return match === null ? undefined : { runId: match[1], subtask: Number(match[2]), number: Number(match[3]) }
 }
 
 /** Undefined: not a part of this sink. */
 export function parsePartName(owner: PartOwner, fileName: string): PartName | undefined {
   const match = PART.exec(withoutPrefix(partPrefix(owner), fileName))
   if (match === null) return undefined
-  return { runId: match[1]!, subtask: Number(match[2]), checkpoint: Number(match[3]), sequence: Number(match[4]) }
+  return { runId: match[1], subtask: Number(match[2]), checkpoint: Number(match[3]), sequence: Number(match[4]) }
 }
 
 /** Whether a pending file was made by this job, whatever its sink. */

@@ -116,7 +116,7 @@ export class CsvFormat implements RowFormat<object> {
     this.assertObject(record)
     const fields = record as { readonly [name: string]: unknown }
     if (this.options.columns === undefined) this.assertKnownColumns(fields)
-    return this.join(this.columns.map((column) => fields[column]))
+    return this.join(this.columns.map(column => fields[column]))
   }
 
   state(): Json {
@@ -133,7 +133,7 @@ export class CsvFormat implements RowFormat<object> {
   }
 
   private join(values: readonly unknown[]): string {
-    const text = values.map((value) => this.field(value)).join(this.options.delimiter)
+    const text = values.map(value => this.field(value)).join(this.options.delimiter)
     // A row of one empty field would be an empty line, which readers skip.
     return (text === '' ? '""' : text) + '\n'
   }

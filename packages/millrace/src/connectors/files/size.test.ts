@@ -23,7 +23,7 @@ test('anything else is refused by name', () => {
   for (const given of [0, -1, 1.5, NaN, Infinity, '', '64', '64 mb', '-1MB', '0B', null, undefined, {}, 1n]) {
     assert.throws(
       () => parseSize(given, 'roll.size'),
-      (error) => isMillraceError(error, 'OPTION_INVALID') && error.message.startsWith('roll.size is '),
+      error => isMillraceError(error, 'OPTION_INVALID') && error.message.startsWith('roll.size is '),
     )
   }
 })

@@ -31,5 +31,5 @@ export function parseSize(value: unknown, what: string): number {
 
 function parseText(text: string): number | undefined {
   const match = PATTERN.exec(text)
-  return match === null ? undefined : Math.round(Number(match[1]) * UNIT_BYTES[match[2]!]!)
+  return match === null ? undefined : Math.round(Number(match[1]) * UNIT_BYTES[match[2]])
 }

@@ -36,8 +36,8 @@ export function validate<T>(schema: StandardSchema<T>, value: unknown): Standard
 }
 
 export function describeIssues(issues: readonly StandardIssue[]): string {
-  const shown = issues.slice(0, 3).map((issue) => {
-    const path = (issue.path ?? []).map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+  const shown = issues.slice(0, 3).map(issue => {
+    const path = (issue.path ?? []).map(step => String(typeof step === 'object' ? step.key : step)).join('.')
     return path === '' ? issue.message : `${path}: ${issue.message}`
   })
   return shown.join('; ') + (issues.length > 3 ? `; and ${issues.length - 3} more` : '')

@@ -26,7 +26,7 @@ function folder(contents: { [name: string]: string | Buffer } = {}): string {
 }
 
 function code(expected: ErrorCode, ...parts: string[]): (error: unknown) => boolean {
-  return (error) => {
+  return error => {
     assert.ok(isMillraceError(error, expected), String(error))
     for (const part of parts) assert.ok(error.message.includes(part), `'${error.message}' has '${part}' in it`)
     return true
@@ -54,7 +54,7 @@ const rows = Array.from({ length: 90 }, (_, index) => ({
   id: String(index),
   note: index % 3 === 0 ? `two\r\nlines, "quoted" ${index}` : 'plain',
 }))
-const csvText = `id,note\r\n${rows.map((row) => `${row.id},"${row.note.replaceAll('"', '""')}"\r\n`).join('')}`
+const csvText = `id,note\r\n${rows.map(row => `${row.id},"${row.note.replaceAll('"', '""')}"\r\n`).join('')}`
 
 const textDir = folder({ 'a.txt': words.join('\n'), 'b.txt': `${words.slice(0, 3).join('\r\n')}\r\n`, 'c.txt': '' })
 sourceContract('files.lines', {
@@ -84,7 +84,7 @@ sourceContract('files.lines of gzip', {
   maxResumes: 8,
 })
 
-const jsonText = objects.map((object) => `${JSON.stringify(object)}\n`).join('\n  \n')
+const jsonText = objects.map(object => `${JSON.stringify(object)}\n`).join('\n  \n')
 const jsonDir = folder({ 'a.jsonl': jsonText })
 sourceContract('files.json', { make: () => files.json(join(jsonDir, 'a.jsonl')), expected: [objects] })
 
@@ -97,19 +97,19 @@ test('files are listed pattern by pattern, sorted, once, without directories and
   const dir = folder({ 'b.txt': '', 'a.txt': '', '.hidden.txt': '', 'c.csv': '', 'z[1].txt': '' })
   mkdirSync(join(dir, 'd.txt'))
   const ids = async (globs: string | string[]) =>
-    (await files.lines(globs).enumerate(new SourceDriver())).map((split) => split.id)
+    (await files.lines(globs).enumerate(new SourceDriver())).map(split => split.id)
   assert.deepEqual(
     await ids(join(dir, '*')),
-    ['a.txt', 'b.txt', 'c.csv', 'z[1].txt'].map((name) => join(dir, name)),
+    ['a.txt', 'b.txt', 'c.csv', 'z[1].txt'].map(name => join(dir, name)),
   )
   assert.deepEqual(
     await ids([join(dir, 'c.csv'), join(dir, '*.txt'), join(dir, 'a.txt')]),
-    ['c.csv', 'a.txt', 'b.txt', 'z[1].txt'].map((name) => join(dir, name)),
+    ['c.csv', 'a.txt', 'b.txt', 'z[1].txt'].map(name => join(dir, name)),
   )
   writeFileSync(join(dir, 'd.txt', 'e.txt'), '')
   assert.deepEqual(
     await ids(join(dir, '**')),
-    ['a.txt', 'b.txt', 'c.csv', 'd.txt/e.txt', 'z[1].txt'].map((name) => join(dir, name)),
+    ['a.txt', 'b.txt', 'c.csv', 'd.txt/e.txt', 'z[1].txt'].map(name => join(dir, name)),
   )
   assert.deepEqual(await ids(join(dir, 'z[1].txt')), [join(dir, 'z[1].txt')], 'the name of a file is that file')
 })
@@ -145,12 +145,12 @@ test('a file that is gone or shorter than at the first start fails the open, and
   const [split] = await source.enumerate(driver)
   appendFileSync(path, 'three\n')
   const output = new CollectingOutput<string>()
-  await driver.read(await source.open(split!, { offset: 4 }, driver), output, Infinity, 10)
+  await driver.read(await source.open(split, { offset: 4 }, driver), output, Infinity, 10)
   assert.deepEqual(output.records, ['two'])
   truncateSync(path, 3)
-  await assert.rejects(source.open(split!, { offset: 4 }, driver), code('SOURCE_FILE_CHANGED', path))
+  await assert.rejects(source.open(split, { offset: 4 }, driver), code('SOURCE_FILE_CHANGED', path))
   rmSync(path)
-  await assert.rejects(source.open(split!, undefined, driver), code('SOURCE_FILE_MISSING', path))
+  await assert.rejects(source.open(split, undefined, driver), code('SOURCE_FILE_MISSING', path))
 })
 
 test('a file that is cut while it is read fails the read', async () => {
@@ -158,7 +158,7 @@ test('a file that is cut while it is read fails the read', async () => {
   const source = files.lines(path)
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, undefined, driver)
+  const reader = await source.open(split, undefined, driver)
   await driver.read(reader, new CollectingOutput(), 10, 10)
   truncateSync(path, 1000)
   await assert.rejects(
@@ -191,7 +191,7 @@ test('a followed file hands out growth, and holds a last line back until its lin
   assert.equal(source.bounded, false)
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, undefined, driver)
+  const reader = await source.open(split, undefined, driver)
   const output = new CollectingOutput<string>()
   assert.equal(await driver.read(reader, output, Infinity, 10), 'caught-up')
   assert.deepEqual(output.records, ['one'])
@@ -203,7 +203,7 @@ test('a followed file hands out growth, and holds a last line back until its lin
   assert.deepEqual(output.records, ['one', 'two'])
   assert.deepEqual(reader.position(), { offset: 9 })
   appendFileSync(path, 'ee\n')
-  const resumed = await source.open(split!, { offset: 9 }, driver)
+  const resumed = await source.open(split, { offset: 9 }, driver)
   const rest = new CollectingOutput<string>()
   await driver.read(resumed, rest, Infinity, 10)
   assert.deepEqual(rest.records, ['three'])
@@ -216,9 +216,9 @@ test('a followed file at its end asks to be read again 200 ms later', async () =
   const source = files.lines(path, { follow: true })
   const wakes: number[] = []
   const driver = new SourceDriver()
-  driver.wakeAt = (timeMs) => void wakes.push(timeMs - driver.timeMs)
+  driver.wakeAt = timeMs => void wakes.push(timeMs - driver.timeMs)
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, undefined, driver)
+  const reader = await source.open(split, undefined, driver)
   const output = new CollectingOutput<string>()
   reader.read(output, 1)
   driver.timeMs += 50
@@ -235,7 +235,7 @@ test('a followed file that is cut, replaced or removed fails', async () => {
     const source = files.lines(path, { follow: true })
     const driver = new SourceDriver()
     const [split] = await source.enumerate(driver)
-    const reader = await source.open(split!, undefined, driver)
+    const reader = await source.open(split, undefined, driver)
     await driver.read(reader, new CollectingOutput(), Infinity, 10)
     change(path)
     driver.timeMs += 200
@@ -246,18 +246,18 @@ test('a followed file that is cut, replaced or removed fails', async () => {
     }
   }
   await assert.rejects(
-    poll((path) => truncateSync(path, 2)),
+    poll(path => truncateSync(path, 2)),
     code('SOURCE_FILE_CHANGED', '2 bytes'),
   )
   await assert.rejects(
-    poll((path) => {
+    poll(path => {
       writeFileSync(`${path}.new`, 'another\nfile\nwith more in it\n')
       renameSync(`${path}.new`, path)
     }),
     code('SOURCE_FILE_CHANGED', 'replaced'),
   )
   await assert.rejects(
-    poll((path) => rmSync(path)),
+    poll(path => rmSync(path)),
     code('SOURCE_FILE_MISSING'),
   )
 })
@@ -269,16 +269,16 @@ test('a followed pattern finds new files, and a gzip file once it can be complet
   const driver = new SourceDriver()
   writeFileSync(join(dir, 'b.gz'), '')
   assert.deepEqual(
-    (await source.enumerate(driver)).map((split) => split.id),
+    (await source.enumerate(driver)).map(split => split.id),
     [join(dir, 'a.log')],
   )
   writeFileSync(join(dir, 'b.gz'), gzipSync('zipped\n'))
   const splits = await source.enumerate(driver)
   assert.deepEqual(
-    splits.map((split) => split.id),
+    splits.map(split => split.id),
     [join(dir, 'a.log'), join(dir, 'b.gz')],
   )
-  const reader = await source.open(splits[1]!, undefined, driver)
+  const reader = await source.open(splits[1], undefined, driver)
   const output = new CollectingOutput<string>()
   assert.equal(await driver.read(reader, output, Infinity, 10), 'end', 'a followed gzip file is bounded')
   assert.deepEqual(output.records, ['zipped'])
@@ -292,7 +292,7 @@ test('a truncated or corrupt gzip file is SOURCE_FAILED with its name and the of
   const damaged = Buffer.from(zipped)
   damaged.fill(0x55, 50_000, 50_064)
   const wrongSum = Buffer.from(zipped)
-  wrongSum[zipped.length - 6]! ^= 1
+  wrongSum[zipped.length - 6] ^= 1
   for (const content of [zipped.subarray(0, zipped.length - 100), damaged, wrongSum]) {
     const path = join(folder({ 'a.gz': content }), 'a.gz')
     await assert.rejects(readAll(files.lines(path)), code('SOURCE_FAILED', path, 'after byte '))
@@ -304,7 +304,7 @@ test('a gzip file that decompresses to less than was read of it already is SOURC
   const source = files.lines(path)
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, { offset: 9 }, driver)
+  const reader = await source.open(split, { offset: 9 }, driver)
   await assert.rejects(
     driver.read(reader, new CollectingOutput(), Infinity, 10),
     code('SOURCE_FILE_CHANGED', '8 bytes'),
@@ -317,10 +317,10 @@ test('a gzip file that blows up is not decompressed far ahead of the reader', as
   const source = files.lines(path)
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, undefined, driver)
+  const reader = await source.open(split, undefined, driver)
   await driver.read(reader, new CollectingOutput(), 1, 1)
   // Give zlib the chance to run ahead: each turn of the event loop lets it go on if it wants to.
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 50; turn++) await new Promise(resolve => setImmediate(resolve))
   const { done, total } = reader.progress!()
   assert.ok(done < total! / 2, `${done} of ${total} compressed bytes were taken for one line`)
   await reader.close()
@@ -334,16 +334,16 @@ test('lines that are not JSON, or do not fit the schema, are malformed; the outp
   const source: Source<{ n: number }> = files.json(path, { schema, malformed: { name: 'bad' } })
   const output = await readAll(source)
   assert.deepEqual(output.records, [{ n: 1 }, { n: 2 }])
-  const sides = output.sides.map((side) => side.value as MalformedLine)
+  const sides = output.sides.map(side => side.value as MalformedLine)
   assert.deepEqual(
-    sides.map((side) => [side.file, side.offset, side.text]),
+    sides.map(side => [side.file, side.offset, side.text]),
     [
       [path, 10, '{"n":'],
       [path, 17, '{"n":"x"}'],
     ],
   )
-  assert.match(sides[0]!.reason, /^the line is not JSON \(/)
-  assert.match(sides[1]!.reason, /^the value does not fit the schema \(n: /)
+  assert.match(sides[0].reason, /^the line is not JSON \(/)
+  assert.match(sides[1].reason, /^the value does not fit the schema \(n: /)
   await assert.rejects(readAll(files.json(path)), code('MALFORMED_RECORD', `${path}:10: the line is not JSON`))
 })
 
@@ -363,7 +363,7 @@ test('rows with too many or too few fields, stray quotes or an open quote are ma
     { a: '7', b: '8' },
   ])
   assert.deepEqual(
-    output.sides.map((side) => side.value),
+    output.sides.map(side => side.value),
     [
       { file: path, offset: 8, text: '3', reason: 'the row has 1 field, but there are 2 columns' },
       { file: path, offset: 10, text: '4,5,6', reason: 'the row has 3 fields, but there are 2 columns' },
@@ -414,7 +414,7 @@ test('the position in a CSV file carries the columns, and stays at the start of 
   const source = files.csv(path)
   const driver = new SourceDriver()
   const [split] = await source.enumerate(driver)
-  const reader = await source.open(split!, undefined, driver)
+  const reader = await source.open(split, undefined, driver)
   const output = new CollectingOutput<Record<string, string>>()
   assert.deepEqual(reader.position(), { offset: 0, columns: null })
   reader.read(output, 3)

@@ -54,7 +54,7 @@ export interface CsvOptions<T> extends TextOptions {
  * flow.source('lines', files.lines('corpus/*.txt'))
  */
 export function lines(globs: string | readonly string[], options: TextOptions = {}): Source<string> {
-  return new FileSource(textShape('files.lines', globs, options, (setup) => new TextReader(setup)))
+  return new FileSource(textShape('files.lines', globs, options, setup => new TextReader(setup)))
 }
 
 /**
@@ -67,7 +67,7 @@ export function lines(globs: string | readonly string[], options: TextOptions = 
  */
 export function json<T = unknown>(globs: string | readonly string[], options: JsonOptions<T> = {}): Source<T> {
   const schema = checkedSchema('files.json', options.schema)
-  return new FileSource(textShape('files.json', globs, options, (setup) => new JsonReader(setup, schema)))
+  return new FileSource(textShape('files.json', globs, options, setup => new JsonReader(setup, schema)))
 }
 
 /**
@@ -114,7 +114,7 @@ function textShape<T>(
   if (
     !Array.isArray(patterns) ||
     patterns.length === 0 ||
-    !patterns.every((pattern) => typeof pattern === 'string' && pattern !== '')
+    !patterns.every(pattern => typeof pattern === 'string' && pattern !== '')
   ) {
     throw invalid(`${type} needs a path, a pattern, or a list of them; it was given ${JSON.stringify(globs)}`)
   }
@@ -138,7 +138,7 @@ function checkedSchema<T>(type: string, schema: StandardSchema<T> | undefined): 
 
 function columnsOf(columns: Json | undefined): string[] | undefined {
   if (columns === undefined || columns === null) return undefined
-  if (Array.isArray(columns) && columns.every((column) => typeof column === 'string')) return columns
+  if (Array.isArray(columns) && columns.every(column => typeof column === 'string')) return columns
   throw new MillraceError(
     'SNAPSHOT_DAMAGED',
     `the columns of a CSV file in the snapshot are ${JSON.stringify(columns).slice(0, 200)}, which are none`,

@@ -23,10 +23,10 @@ async function openReader(options: Partial<GeneratorOptions<number>>, position?:
   const driver = new SourceDriver()
   const wakes: number[] = []
   const startMs = driver.timeMs
-  driver.wakeAt = (timeMs) => void wakes.push(timeMs - startMs)
-  const source = generator({ next: (i) => i, ...options })
+  driver.wakeAt = timeMs => void wakes.push(timeMs - startMs)
+  const source = generator({ next: i => i, ...options })
   const splits = await source.enumerate(driver)
-  const reader = await source.open(splits[index]!, position, driver)
+  const reader = await source.open(splits[index], position, driver)
   const output = new CollectingOutput<number>()
   const readAt = (ms: number, maxRecords = 1_000_000) => {
     driver.timeMs = startMs + ms
@@ -83,15 +83,15 @@ test('splits share the rate and take turns', async () => {
     for (let ms = 0; ms < 800; ms++) if (readAt(ms).count > 0) due.push([ms, index])
   }
   assert.deepEqual(
-    due.sort((a, b) => a[0]! - b[0]!),
-    [0, 1, 2, 3, 4, 5, 6, 7].map((i) => [i * 100, i % 4]),
+    due.sort((a, b) => a[0] - b[0]),
+    [0, 1, 2, 3, 4, 5, 6, 7].map(i => [i * 100, i % 4]),
   )
 })
 
 test('the number of splits is that of the first start, as the split says', async () => {
   const driver = new SourceDriver()
-  const [, split] = await generator({ next: (i) => i, count: 10, splits: 3 }).enumerate(driver)
-  const reader = await generator({ next: (i) => i, count: 10, splits: 2 }).open(split!, 4, driver)
+  const [, split] = await generator({ next: i => i, count: 10, splits: 3 }).enumerate(driver)
+  const reader = await generator({ next: i => i, count: 10, splits: 2 }).open(split, 4, driver)
   const output = new CollectingOutput<number>()
   reader.read(output, 100)
   assert.deepEqual(output.records, [4, 7])
@@ -102,10 +102,10 @@ test('a position or split that fits no such generator is SNAPSHOT_DAMAGED', asyn
   const open = (detail: object, position: number | string) =>
     source.open({ id: 'split-1', detail: detail as never }, position, new SourceDriver())
   for (const position of [0, 2, -1, 1.5, 'x']) {
-    await assert.rejects(open({ index: 1, splits: 2 }, position), (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED'))
+    await assert.rejects(open({ index: 1, splits: 2 }, position), error => isMillraceError(error, 'SNAPSHOT_DAMAGED'))
   }
   for (const detail of [{}, { index: 2, splits: 2 }, { index: 0, splits: 0 }, { index: 0, splits: 1e9 }]) {
-    await assert.rejects(open(detail, 0), (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED'))
+    await assert.rejects(open(detail, 0), error => isMillraceError(error, 'SNAPSHOT_DAMAGED'))
   }
 })
 
@@ -122,7 +122,7 @@ test('options that make no sense are refused when the source is made', () => {
   for (const options of bad) {
     assert.throws(
       () => generator(options as never),
-      (error) => isMillraceError(error, 'OPTION_INVALID') && error.message.startsWith('generator: '),
+      error => isMillraceError(error, 'OPTION_INVALID') && error.message.startsWith('generator: '),
     )
   }
 })

@@ -7,8 +7,8 @@ import { sinkContract } from '../../testing/sink-contract.ts'
 import { memory } from './memory.ts'
 
 sinkContract<unknown>('memory', {
-  make: () => ({ make: () => memory(), visible: (delivered) => delivered }),
-  record: (i) => ({ id: i, big: BigInt(i), at: new Date(i), tags: new Set([i]) }),
+  make: () => ({ make: () => memory(), visible: delivered => delivered }),
+  record: i => ({ id: i, big: BigInt(i), at: new Date(i), tags: new Set([i]) }),
 })
 
 async function open(driver: SinkDriver) {
@@ -19,7 +19,7 @@ test('a committable is delivered once by a writer, under an id that names run, s
   const driver = new SinkDriver()
   const calls: string[] = []
   const writer = await memory().open(
-    driver.context({ deliver: (id) => void calls.push(id) }),
+    driver.context({ deliver: id => void calls.push(id) }),
     restoredFrom(driver.runId, undefined),
   )
   writer.write('a', 0)
@@ -46,15 +46,15 @@ test('a committable that is none is SNAPSHOT_DAMAGED', async () => {
   const bad: Json[] = [
     null,
     {},
-    { ...good!, count: 2 },
-    { ...good!, count: 0 },
-    { ...good!, rows: 'AAAA' },
-    { ...good!, count: 1e15 },
+    { ...good, count: 2 },
+    { ...good, count: 0 },
+    { ...good, rows: 'AAAA' },
+    { ...good, count: 1e15 },
   ]
   for (const committable of bad) {
     await assert.rejects(
       writer.commit([committable]),
-      (error) => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
+      error => isMillraceError(error, 'SNAPSHOT_DAMAGED'),
       JSON.stringify(committable),
     )
   }
@@ -64,6 +64,6 @@ test('a record that cannot be stored is refused when it is written', async () =>
   const writer = await open(new SinkDriver())
   assert.throws(
     () => writer.write({ f() {} }, 0),
-    (error) => isMillraceError(error, 'VALUE_UNSUPPORTED'),
+    error => isMillraceError(error, 'VALUE_UNSUPPORTED'),
   )
 })

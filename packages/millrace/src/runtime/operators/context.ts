@@ -95,7 +95,10 @@ export class NoTimers {
   deleteProcessingTime(): void {}
 
   private refusal(): MillraceError {
-    return new MillraceError('GRAPH_INVALID', `operator '${this.operator}' sets a timer but has no onTimer; add onTimer(time, ctx)`)
+    return new MillraceError(
+      'GRAPH_INVALID',
+      `operator '${this.operator}' sets a timer but has no onTimer; add onTimer(time, ctx)`,
+    )
   }
 }
 

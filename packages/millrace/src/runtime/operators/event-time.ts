@@ -40,8 +40,17 @@ export class EventTimeOperator implements Input {
     this.services = services
     const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
     const perSplit = !plan.hasOtherInput
-    const advance = perSplit ? (t: number) => this.advance(services.chain.split, t) : (t: number) => this.advance(NO_SPLIT, t)
-    this.push = privateCopy(eventTimeLink)(node.timestamp, advance, outputs.main.push, services.chain, fail, this.invalid)
+    const advance = perSplit
+      ? (t: number) => this.advance(services.chain.split, t)
+      : (t: number) => this.advance(NO_SPLIT, t)
+    this.push = privateCopy(eventTimeLink)(
+      node.timestamp,
+      advance,
+      outputs.main.push,
+      services.chain,
+      fail,
+      this.invalid,
+    )
     if (plan.hasOtherInput) this.addSplit(NO_SPLIT, undefined)
   }
 
@@ -141,8 +150,12 @@ export class EventTimeOperator implements Input {
 
   private invalid = (record: unknown, timestamp: unknown): never => {
     const found = describe(timestamp)
-    throw new MillraceError('TIMESTAMP_INVALID', `operator '${this.node.name}': the timestamp ${found} is not a finite number; record ${describe(record)}`, {
-      context: { operator: this.node.name, record: describe(record) },
-    })
+    throw new MillraceError(
+      'TIMESTAMP_INVALID',
+      `operator '${this.node.name}': the timestamp ${found} is not a finite number; record ${describe(record)}`,
+      {
+        context: { operator: this.node.name, record: describe(record) },
+      },
+    )
   }
 }

@@ -21,13 +21,20 @@ export class KeyedProcessOperator implements Input {
   private readonly eventTimers: TimerStore | undefined
   private readonly processingTimers: TimerStore | undefined
 
-  constructor(node: KeyedProcessNode, states: KeyedStates, stateId: (state: string) => StateId, outputs: Outputs, services: Services) {
+  constructor(
+    node: KeyedProcessNode,
+    states: KeyedStates,
+    stateId: (state: string) => StateId,
+    outputs: Outputs,
+    services: Services,
+  ) {
     this.node = node
     this.states = states
     this.outputs = outputs
     this.services = services
     const handles: { [name: string]: unknown } = {}
-    for (const [name, declaration] of Object.entries(node.state)) handles[name] = states.state(stateId(name), declaration)
+    for (const [name, declaration] of Object.entries(node.state))
+      handles[name] = states.state(stateId(name), declaration)
     if (node.onTimer !== undefined) {
       this.eventTimers = states.timers(stateId(EVENT_TIMERS))
       this.processingTimers = states.timers(stateId(PROCESSING_TIMERS))
@@ -42,13 +49,22 @@ export class KeyedProcessOperator implements Input {
       throw promiseFailure(node.name, 'onRecord')
     }
     const prefetch = states.prefetch
-    this.prefetch = prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, upcoming => prefetch(upcoming, NO_WINDOW))
-    this.push = privateCopy(keyedLink)(node.inputs[0].keyBy!, key => keys.bind(key), node.onRecord, this.ctx, fail, promise)
+    this.prefetch =
+      prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, upcoming => prefetch(upcoming, NO_WINDOW))
+    this.push = privateCopy(keyedLink)(
+      node.inputs[0].keyBy!,
+      key => keys.bind(key),
+      node.onRecord,
+      this.ctx,
+      fail,
+      promise,
+    )
   }
 
   watermark(time: number): void {
     this.ctx.watermark = time
-    if (this.eventTimers !== undefined && this.eventTimers.earliest !== undefined) this.fire(this.eventTimers, time, 'event')
+    if (this.eventTimers !== undefined && this.eventTimers.earliest !== undefined)
+      this.fire(this.eventTimers, time, 'event')
     this.outputs.watermark(time)
   }
 

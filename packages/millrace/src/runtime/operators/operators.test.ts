@@ -1,7 +1,23 @@
 /** Every operator, through the harness: all at once, restored between steps, and with snapshots written a step late. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { aggregating, avg, collect, compose, count, list, map, outputTag, reducing, sum, topK, tumbling, type, value, global } from '../../index.ts'
+import {
+  aggregating,
+  avg,
+  collect,
+  compose,
+  count,
+  list,
+  map,
+  outputTag,
+  reducing,
+  sum,
+  topK,
+  tumbling,
+  type,
+  value,
+  global,
+} from '../../index.ts'
 import { checkOperator, type Step } from '../../testing/operator-harness.ts'
 
 const at = <T>(timestamp: number, record: T): Step<T> => ({ record, timestamp })
@@ -32,7 +48,11 @@ test('flatMap takes any iterable, and a generator that throws fails at its opera
 })
 
 test('union passes on both inputs; its watermark is the lower one', async () => {
-  await checkOperator({ flow: s => s.filter((n: number) => n > 1).union(s.map(n => n * 10)), steps: records(1, 2), emits: [10, 2, 20] })
+  await checkOperator({
+    flow: s => s.filter((n: number) => n > 1).union(s.map(n => n * 10)),
+    steps: records(1, 2),
+    emits: [10, 2, 20],
+  })
 })
 
 test('reduce emits the reduced value of the key with every record', async () => {
@@ -54,7 +74,10 @@ test('aggregate emits the result of the key with every record, in typed tables a
     ],
   })
   await checkOperator({
-    flow: s => s.keyBy((n: number) => n % 2).aggregate('all', compose({ n: count(), s: sum<number>(x => x), top: topK<number>(2) })),
+    flow: s =>
+      s
+        .keyBy((n: number) => n % 2)
+        .aggregate('all', compose({ n: count(), s: sum<number>(x => x), top: topK<number>(2) })),
     steps: records(1, 3, 5),
     emits: [
       { key: 1, value: { n: 1, s: 1, top: [1] } },
@@ -119,8 +142,22 @@ test('event-time timers fire in the order of time, then of registration, with th
             ctx.emit(`${ctx.key}@${time} ${ctx.timestamp} ${ctx.timeDomain}`)
           },
         }),
-    steps: [at(1, { k: 'z', t: 20 }), at(2, { k: 'a', t: 20 }), at(3, { k: 'm', t: 10 }), { watermark: 15 }, { watermark: 20 }, { watermark: Infinity }],
-    emits: ['m@10 10 event', 'z@20 20 event', 'a@20 20 event', 'z@Infinity Infinity event', 'a@Infinity Infinity event', 'm@Infinity Infinity event'],
+    steps: [
+      at(1, { k: 'z', t: 20 }),
+      at(2, { k: 'a', t: 20 }),
+      at(3, { k: 'm', t: 10 }),
+      { watermark: 15 },
+      { watermark: 20 },
+      { watermark: Infinity },
+    ],
+    emits: [
+      'm@10 10 event',
+      'z@20 20 event',
+      'a@20 20 event',
+      'z@Infinity Infinity event',
+      'a@Infinity Infinity event',
+      'm@Infinity Infinity event',
+    ],
   })
 })
 
@@ -140,15 +177,31 @@ test('processing-time timers fire by the clock and have no event time; deleted o
             ctx.emit(`${ctx.key}@${time} ${ctx.timeDomain}`)
           },
         }),
-    steps: [...records({ k: 'b', t: 100 }, { k: 'gone', t: 50 }, { k: 'a', t: 60 }), { processingTime: 60 }, { processingTime: 1000 }],
+    steps: [
+      ...records({ k: 'b', t: 100 }, { k: 'gone', t: 50 }, { k: 'a', t: 60 }),
+      { processingTime: 60 },
+      { processingTime: 1000 },
+    ],
     emits: ['a@60 processing', 'b@100 processing'],
   })
 })
 
 test('a tumbling window fires once the watermark passes its end, in typed tables and in cells', async () => {
-  const steps = [at(1, 'a'), at(12, 'b'), at(9, 'a'), { watermark: 9 }, at(15, 'b'), at(3, 'late'), { watermark: Infinity }]
+  const steps = [
+    at(1, 'a'),
+    at(12, 'b'),
+    at(9, 'a'),
+    { watermark: 9 },
+    at(15, 'b'),
+    at(3, 'late'),
+    { watermark: Infinity },
+  ]
   await checkOperator({
-    flow: s => s.keyBy((w: string) => w).window(tumbling(10)).aggregate('w', count()),
+    flow: s =>
+      s
+        .keyBy((w: string) => w)
+        .window(tumbling(10))
+        .aggregate('w', count()),
     steps,
     emits: [
       { key: 'a', window: { start: 0, end: 10 }, value: 2 },
@@ -156,7 +209,11 @@ test('a tumbling window fires once the watermark passes its end, in typed tables
     ],
   })
   await checkOperator({
-    flow: s => s.keyBy((w: string) => w).window(tumbling(10)).aggregate('w', collect<string>()),
+    flow: s =>
+      s
+        .keyBy((w: string) => w)
+        .window(tumbling(10))
+        .aggregate('w', collect<string>()),
     steps,
     emits: [
       { key: 'a', window: { start: 0, end: 10 }, value: ['a', 'a'] },
@@ -169,10 +226,26 @@ test('with allowed lateness a late record fires its window again until the conte
   const late = outputTag<string>('late')
   await checkOperator({
     flow: s => {
-      const windows = s.keyBy((w: string) => w).window(tumbling(10)).allowedLateness(5).lateOutput(late).reduce('w', (a, b) => a + b)
-      return windows.map(({ value, window }) => `${value}@${window.start}`).union(windows.sideOutput(late).map(w => `late ${w}`))
+      const windows = s
+        .keyBy((w: string) => w)
+        .window(tumbling(10))
+        .allowedLateness(5)
+        .lateOutput(late)
+        .reduce('w', (a, b) => a + b)
+      return windows
+        .map(({ value, window }) => `${value}@${window.start}`)
+        .union(windows.sideOutput(late).map(w => `late ${w}`))
     },
-    steps: [at(1, 'a'), { watermark: 10 }, at(2, 'a'), { watermark: 13 }, at(3, 'a'), { watermark: 14 }, at(4, 'a'), { watermark: Infinity }],
+    steps: [
+      at(1, 'a'),
+      { watermark: 10 },
+      at(2, 'a'),
+      { watermark: 13 },
+      at(3, 'a'),
+      { watermark: 14 },
+      at(4, 'a'),
+      { watermark: Infinity },
+    ],
     emits: ['a@0', 'aa@0', 'aaa@0', 'late a'],
   })
 })
@@ -183,9 +256,12 @@ test('a process window sees its records in order and may emit what it likes', as
       s
         .keyBy((n: number) => n % 2)
         .window(tumbling(10, { offset: 5 }))
-        .process('w', (numbers, ctx: { key: number; window: { start: number; end: number }; emit(v: string): void }) => {
-          ctx.emit(`${ctx.key}: ${numbers.join(' ')} in ${ctx.window.start}..${ctx.window.end}`)
-        }),
+        .process(
+          'w',
+          (numbers, ctx: { key: number; window: { start: number; end: number }; emit(v: string): void }) => {
+            ctx.emit(`${ctx.key}: ${numbers.join(' ')} in ${ctx.window.start}..${ctx.window.end}`)
+          },
+        ),
     steps: [at(4, 1), at(6, 3), at(5, 2), at(14, 5), { watermark: 100 }],
     emits: ['1: 1 in -5..5', '1: 3 5 in 5..15', '0: 2 in 5..15'],
   })
@@ -193,7 +269,12 @@ test('a process window sees its records in order and may emit what it likes', as
 
 test('a global window fires at the end of input', async () => {
   await checkOperator({
-    flow: s => s.keyBy((w: string) => w).window(global()).aggregate('w', count()).map(({ key, value }) => `${key}${value}`),
+    flow: s =>
+      s
+        .keyBy((w: string) => w)
+        .window(global())
+        .aggregate('w', count())
+        .map(({ key, value }) => `${key}${value}`),
     steps: [...records('b', 'a', 'b'), { watermark: 1e15 }, { watermark: Infinity }],
     emits: ['b2', 'a1'],
   })

@@ -47,6 +47,8 @@ export class SourceTask {
   private readonly context: SourceContext
   private readonly host: SourceHost
   private readonly output: SourceOutput<unknown>
+  /** Takes a record as the reader would hand it out. */
+  readonly push: Push
   private readonly counter = { records: 0 }
   private splits: SplitTask[] = []
   private turn = 0
@@ -70,15 +72,11 @@ export class SourceTask {
       },
     }
     this.host = host
+    this.push = privateCopy(sourceLink)(outputs.main.push, this.counter)
     this.output = {
-      record: privateCopy(sourceLink)(outputs.main.push, this.counter),
+      record: this.push,
       side: (tag, value) => outputs.side(tag, value),
     }
-  }
-
-  /** Takes a record as the reader would hand it out. */
-  get push(): Push {
-    return this.output.record
   }
 
   /** A watermark as the source would send it. */
@@ -155,7 +153,11 @@ export class SourceTask {
     const split = this.splits[this.turn]
     if (split.ended) return this.passTurn()
     if (split.reader === undefined) {
-      if (!split.opening) this.openReader(split).then(this.context.wake, error => this.host.fail(this.named(error)))
+      if (!split.opening)
+        this.openReader(split).then(
+          () => this.context.wake(),
+          error => this.host.fail(this.named(error)),
+        )
       return 'waiting'
     }
     const before = this.counter.records
@@ -271,18 +273,23 @@ export class SourceTask {
   watermarks(eventTime: EventTimeOperator): { readonly split: string; readonly highest: number | null }[] {
     return this.splits.map(task => {
       const highest = eventTime.highestOf(task.number)
-      return { split: `${this.node.name}:${task.split.id}`, highest: highest === undefined || highest === -Infinity ? null : highest }
+      return {
+        split: `${this.node.name}:${task.split.id}`,
+        highest: highest === undefined || highest === -Infinity ? null : highest,
+      }
     })
   }
 
   progress(): SourceProgress {
     const known = this.bounded && this.splits.length > 0
-    const fraction = known ? this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length : undefined
+    const fraction = known
+      ? this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length
+      : undefined
     return { source: this.node.name, records: this.counter.records, fraction }
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.splits.map(task => task.reader?.close().catch(() => undefined)))
+    await Promise.all(this.splits.map(async task => task.reader?.close().catch(() => undefined)))
   }
 
   private named(error: unknown): MillraceError {

@@ -23,7 +23,13 @@ export class WindowOperator implements Input {
   private readonly late: Counter
   private current = -Infinity
 
-  constructor(node: WindowNode, states: KeyedStates, stateId: (state: string) => StateId, outputs: Outputs, services: Services) {
+  constructor(
+    node: WindowNode,
+    states: KeyedStates,
+    stateId: (state: string) => StateId,
+    outputs: Outputs,
+    services: Services,
+  ) {
     this.node = node
     this.states = states
     this.contents = states.windows(stateId(WINDOW_CONTENTS), aggregatorOf(node.contents))
@@ -32,10 +38,12 @@ export class WindowOperator implements Input {
     this.services = services
     this.late = services.counters.counter(node.name, 'late')
     const keys = states.keys
-    const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
+    const fail = (error: unknown, record: unknown) =>
+      failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
     const add = node.assigner.kind === 'global' ? this.addToGlobal : this.add
     const prefetch = states.prefetch
-    this.prefetch = prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, keys => prefetch(keys, this.startNow()))
+    this.prefetch =
+      prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, keys => prefetch(keys, this.startNow()))
     this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, add, fail)
   }
 
@@ -142,7 +150,11 @@ function aggregatorOf(contents: WindowContents): Aggregator<any, any, any> {
     case 'aggregate':
       return contents.aggregator
     case 'reduce':
-      return { create: () => undefined, add: (a, record) => (a === undefined ? record : contents.fn(a, record)), result: a => a }
+      return {
+        create: () => undefined,
+        add: (a, record) => (a === undefined ? record : contents.fn(a, record)),
+        result: a => a,
+      }
     case 'process':
       return { create: () => [], add: (records, record) => (records.push(record), records), result: records => records }
   }

@@ -101,7 +101,13 @@ export abstract class CellTable implements SnapshotTable {
    * A cell of the snapshot being restored; undefined when it has outlived its time. A time to live that is new counts from now: what
    * was written without one does not say when it was touched.
    */
-  protected restored(key: Key, sub: Key | undefined, group: number, value: ByteReader, lastTouchMs: number): Cell | undefined {
+  protected restored(
+    key: Key,
+    sub: Key | undefined,
+    group: number,
+    value: ByteReader,
+    lastTouchMs: number,
+  ): Cell | undefined {
     const cell = new Cell(key, sub, group, decodeValue(value), 0, 0)
     if (this.ttl === undefined) return cell
     cell.touchedMs = lastTouchMs === 0 ? this.ttl.clock.nowMs : lastTouchMs

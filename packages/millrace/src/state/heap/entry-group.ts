@@ -227,6 +227,6 @@ export class EntryGroup {
 }
 
 function enlarged<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {
-  to.set(from as never)
+  to.set(from)
   return to
 }

@@ -15,7 +15,16 @@ import {
   type StateDeclaration,
   type StateOptions,
 } from '../declarations.ts'
-import type { EntryConsumer, KeyedStates, SnapshotRequest, StateBackend, StateHandle, StateId, TimerStore, WindowStore } from '../contract.ts'
+import type {
+  EntryConsumer,
+  KeyedStates,
+  SnapshotRequest,
+  StateBackend,
+  StateHandle,
+  StateId,
+  TimerStore,
+  WindowStore,
+} from '../contract.ts'
 import { KeyContext } from '../key-context.ts'
 import { resolveTtl } from '../ttl.ts'
 import type { SnapshotTable, Ttl } from './cell-table.ts'
@@ -212,9 +221,15 @@ class HeapKeyedStates implements KeyedStates {
       case 'value':
         return new HeapValueState(keys, values(), declaration.options.default)
       case 'list':
-        return new HeapListState(keys, backend.addTable(keys, epochs => new ListTable(id, epochs, ttl)))
+        return new HeapListState(
+          keys,
+          backend.addTable(keys, epochs => new ListTable(id, epochs, ttl)),
+        )
       case 'map':
-        return new HeapMapState(keys, backend.addTable(keys, epochs => new MapTable(id, epochs, ttl)))
+        return new HeapMapState(
+          keys,
+          backend.addTable(keys, epochs => new MapTable(id, epochs, ttl)),
+        )
       case 'reducing':
         return new HeapReducingState(keys, values(), declaration.reduce)
       case 'aggregating':
@@ -240,7 +255,11 @@ class HeapKeyedStates implements KeyedStates {
   windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore {
     const { keys, backend } = this
     if (!isFixedAggregator(aggregator)) {
-      return new CellWindowStore(keys, backend.addTable(keys, epochs => new MapTable(id, epochs)), aggregator)
+      return new CellWindowStore(
+        keys,
+        backend.addTable(keys, epochs => new MapTable(id, epochs)),
+        aggregator,
+      )
     }
     return new TypedWindowStore(keys, this.typed(id, aggregator, true))
   }

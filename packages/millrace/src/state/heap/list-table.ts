@@ -23,7 +23,7 @@ export class ListTable extends CellTable {
   }
 
   /** The elements that have not expired, oldest first. */
-  *read(list: readonly Cell[]): Generator<unknown> {
+  *read(list: readonly Cell[]): Generator {
     for (const cell of list) {
       if (this.expired(cell)) continue
       this.readTouch(cell)

@@ -160,7 +160,8 @@ export class HeapMapState<K extends Key, V> extends EntriesCursor implements Map
 
   clear(): void {
     const entries = this.node()
-    if (entries !== undefined) for (const cell of [...entries.cells.values()]) this.table.remove(entries, cell)
+    // A map's iterator survives that what it stands at is deleted.
+    if (entries !== undefined) for (const cell of entries.cells.values()) this.table.remove(entries, cell)
   }
 
   private *live(): Generator<Cell> {

@@ -29,7 +29,12 @@ function snapshot(backend: StateBackend, checkpointId: number, baseCheckpointId?
   const entries: Entry[] = []
   const consumer: EntryConsumer = {
     add(op, key, keyStart, keyEnd, value, valueStart, valueEnd, touch) {
-      entries.push({ op, key: new Uint8Array(key.subarray(keyStart, keyEnd)), value: new Uint8Array(value.subarray(valueStart, valueEnd)), touch })
+      entries.push({
+        op,
+        key: new Uint8Array(key.subarray(keyStart, keyEnd)),
+        value: new Uint8Array(value.subarray(valueStart, valueEnd)),
+        touch,
+      })
     },
   }
   backend.freeze({ checkpointId, baseCheckpointId, full: baseCheckpointId === undefined })
@@ -40,7 +45,8 @@ function snapshot(backend: StateBackend, checkpointId: number, baseCheckpointId?
 
 function restore(backend: StateBackend, entries: readonly Entry[]): void {
   backend.restoreBegin(1)
-  for (const { key, value, touch } of entries) backend.restore((key[2] << 8) | key[3], new ByteReader(key, 4), new ByteReader(value), touch)
+  for (const { key, value, touch } of entries)
+    backend.restore((key[2] << 8) | key[3], new ByteReader(key, 4), new ByteReader(value), touch)
   backend.restoreEnd()
 }
 

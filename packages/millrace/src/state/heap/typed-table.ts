@@ -6,7 +6,16 @@
  * with row numbers in place of cells: a removed row leaves the index at once and is reused when no change set names it any more.
  */
 import { MillraceError } from '../../base/errors.ts'
-import { ByteWriter, decodeKey, decodeValue, encodeKey, encodeNumber, encodeNumberArrayHeader, hashKey, type ByteReader } from '../../codec/index.ts'
+import {
+  ByteWriter,
+  decodeKey,
+  decodeValue,
+  encodeKey,
+  encodeNumber,
+  encodeNumberArrayHeader,
+  hashKey,
+  type ByteReader,
+} from '../../codec/index.ts'
 import type { AggregatingState, FixedAggregator, Key } from '../declarations.ts'
 import type { WindowStore } from '../contract.ts'
 import type { KeyContext } from '../key-context.ts'
@@ -237,7 +246,8 @@ export class TypedTable implements SnapshotTable {
   private accumulator(value: ByteReader): number[] {
     const accumulator = decodeValue(value)
     const numbers = this.width === 1 ? [accumulator] : accumulator
-    if (Array.isArray(numbers) && numbers.length === this.width && numbers.every(n => typeof n === 'number')) return numbers
+    if (Array.isArray(numbers) && numbers.length === this.width && numbers.every(n => typeof n === 'number'))
+      return numbers
     throw new MillraceError(
       'STATE_INCOMPATIBLE',
       `the snapshot holds accumulators that are not those of the job's aggregator (${this.aggregator.shape ?? 'its own'}); give the changed aggregate another name`,
@@ -308,7 +318,9 @@ export class TypedAggregatingState<T, R> implements AggregatingState<T, R> {
 
   get(): R {
     const row = this.find()
-    return row === NO_ROW ? this.aggregator.result(this.aggregator.create()) : (this.table.result(this.keys.group, row) as R)
+    return row === NO_ROW
+      ? this.aggregator.result(this.aggregator.create())
+      : (this.table.result(this.keys.group, row) as R)
   }
 
   clear(): void {

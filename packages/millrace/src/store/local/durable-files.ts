@@ -24,7 +24,7 @@ const diskOperations: FileOperations = {
       done += bytesWritten
     }
   },
-  sync: (handle) => handle.sync(),
+  sync: handle => handle.sync(),
 }
 
 const TEMPORARY = /^\.tmp-(.+)-\d+-\d+$/

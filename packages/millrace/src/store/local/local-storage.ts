@@ -31,8 +31,8 @@ export function localStorage(directory: string): Storage {
         })
       })
       return entries
-        .filter((entry) => entry.isDirectory() && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(entry.name))
-        .map((entry) => entry.name)
+        .filter(entry => entry.isDirectory() && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(entry.name))
+        .map(entry => entry.name)
         .toSorted()
     },
   }

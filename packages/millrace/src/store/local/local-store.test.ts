@@ -17,7 +17,7 @@ async function temporaryFolder(context: TestContext): Promise<string> {
   return folder
 }
 
-storeContract('LocalStore', async (context) =>
+storeContract('LocalStore', async context =>
   localStorage(join(await temporaryFolder(context), 'not', 'yet')).job('job'),
 )
 
@@ -26,7 +26,7 @@ function broken(operations: Partial<FileOperations>): FileOperations {
     write: async (handle, bytes) => {
       await handle.write(bytes)
     },
-    sync: (handle) => handle.sync(),
+    sync: handle => handle.sync(),
     ...operations,
   }
 }
@@ -40,10 +40,10 @@ async function syncFilesOnly(handle: FileHandle): Promise<void> {
   await handle.sync()
 }
 
-test('after a failed fsync every later write is STORE_POISONED, and reads go on', async (context) => {
+test('after a failed fsync every later write is STORE_POISONED, and reads go on', async context => {
   const folder = await temporaryFolder(context)
   let syncs = 0
-  const sync: FileOperations['sync'] = async (handle) => {
+  const sync: FileOperations['sync'] = async handle => {
     syncs += 1
     if (syncs === 3) throw errno('EIO')
     await handle.sync()
@@ -64,7 +64,7 @@ test('after a failed fsync every later write is STORE_POISONED, and reads go on'
   assert.equal(await store.size('bad'), undefined)
 })
 
-test('a failed fsync of the directory poisons too, though the object may exist', async (context) => {
+test('a failed fsync of the directory poisons too, though the object may exist', async context => {
   const folder = await temporaryFolder(context)
   const store = new LocalStore(folder, broken({ sync: syncFilesOnly }))
   await assert.rejects(store.publish('a', someBytes), failsWith('STORE_POISONED'))
@@ -72,7 +72,7 @@ test('a failed fsync of the directory poisons too, though the object may exist',
 })
 
 for (const code of ['ENOSPC', 'EROFS', 'EACCES', 'EDQUOT']) {
-  test(`a write that fails with ${code} is STORE_FAILED with path, errno and cause, and leaves no temporary file`, async (context) => {
+  test(`a write that fails with ${code} is STORE_FAILED with path, errno and cause, and leaves no temporary file`, async context => {
     const folder = await temporaryFolder(context)
     let full = true
     const write: FileOperations['write'] = async (handle, bytes) => {
@@ -96,7 +96,7 @@ for (const code of ['ENOSPC', 'EROFS', 'EACCES', 'EDQUOT']) {
   })
 }
 
-test('a storage path that is a file, or below one, is STORAGE_INVALID', async (context) => {
+test('a storage path that is a file, or below one, is STORAGE_INVALID', async context => {
   const folder = await temporaryFolder(context)
   await writeFile(join(folder, 'file'), 'x')
   for (const path of ['file', 'file/below']) {
@@ -110,7 +110,7 @@ test('a storage path that is a file, or below one, is STORAGE_INVALID', async (c
   }
 })
 
-test('a folder of the job that is a file is STORAGE_INVALID', async (context) => {
+test('a folder of the job that is a file is STORAGE_INVALID', async context => {
   const folder = await temporaryFolder(context)
   await writeFile(join(folder, 'segments'), 'x')
   const store = new LocalStore(folder)
@@ -118,7 +118,7 @@ test('a folder of the job that is a file is STORAGE_INVALID', async (context) =>
   await assert.rejects(store.list('segments'), failsWith('STORAGE_INVALID'))
 })
 
-test('symbolic links are not followed out of the job’s folder', async (context) => {
+test('symbolic links are not followed out of the job’s folder', async context => {
   const folder = await temporaryFolder(context)
   await mkdir(join(folder, 'outside'))
   await writeFile(join(folder, 'outside', 'secret'), 'secret')
@@ -137,7 +137,7 @@ test('symbolic links are not followed out of the job’s folder', async (context
   assert.deepEqual(await readdir(join(folder, 'outside')), ['secret'])
 })
 
-test('a storage that is not there has no jobs, and its first write makes it', async (context) => {
+test('a storage that is not there has no jobs, and its first write makes it', async context => {
   const folder = join(await temporaryFolder(context), 'a', 'b')
   const storage = localStorage(folder)
   assert.deepEqual(await storage.jobs(), [])
@@ -148,10 +148,10 @@ test('a storage that is not there has no jobs, and its first write makes it', as
   assert.deepEqual(await storage.jobs(), ['ant', 'zebra'])
 })
 
-test('every folder that a first write makes is synced into its parent', async (context) => {
+test('every folder that a first write makes is synced into its parent', async context => {
   const folder = await temporaryFolder(context)
   let directorySyncs = 0
-  const sync: FileOperations['sync'] = async (handle) => {
+  const sync: FileOperations['sync'] = async handle => {
     if ((await handle.stat()).isDirectory()) directorySyncs += 1
     await handle.sync()
   }
@@ -166,24 +166,24 @@ test('a job name cannot be a path', () => {
   }
 })
 
-test('a temporary file left by a crashed process of the same pid is in nobody’s way', async (context) => {
+test('a temporary file left by a crashed process of the same pid is in nobody’s way', async context => {
   const folder = await temporaryFolder(context)
   const store = new LocalStore(folder)
   // Learn where the counter stands, then occupy the next names.
   const writer = await store.create('a')
   const [name] = await readdir(folder)
   await writer.abandon()
-  const counter = Number(name!.split('-').at(-1))
+  const counter = Number(name.split('-').at(-1))
   for (let i = 1; i <= 3; i += 1) await writeFile(join(folder, `.tmp-a-${process.pid}-${counter + i}`), 'old')
   assert.equal(await store.publish('a', someBytes), 'created')
   assert.deepEqual(
-    (await store.list('')).map((object) => object.name),
+    (await store.list('')).map(object => object.name),
     ['a'],
   )
   assert.equal(await store.removeTemporary('', () => true), 3)
 })
 
-test('temporary files of a publish under way are not swept from under it', async (context) => {
+test('temporary files of a publish under way are not swept from under it', async context => {
   const folder = await temporaryFolder(context)
   let swept = -1
   const write: FileOperations['write'] = async (handle, bytes) => {
@@ -195,10 +195,10 @@ test('temporary files of a publish under way are not swept from under it', async
   assert.equal(swept, 0)
 })
 
-test('the failpoints of segments and manifests are passed in the order of the steps, those of other objects not', async (context) => {
+test('the failpoints of segments and manifests are passed in the order of the steps, those of other objects not', async context => {
   const store = new LocalStore(await temporaryFolder(context))
   const passed: Failpoint[] = []
-  onFailpoint((name) => void passed.push(name))
+  onFailpoint(name => void passed.push(name))
   context.after(() => onFailpoint(undefined))
   const writer = await store.create('segments/1-1.seg')
   await writer.write(someBytes)
@@ -223,7 +223,7 @@ test('the failpoints of segments and manifests are passed in the order of the st
   ])
 })
 
-test('errors of the disk are MillraceErrors with a page', async (context) => {
+test('errors of the disk are MillraceErrors with a page', async context => {
   const folder = await temporaryFolder(context)
   await writeFile(join(folder, 'job'), 'a file')
   const error: unknown = await new LocalStore(join(folder, 'job')).publish('a', someBytes).catch((e: unknown) => e)

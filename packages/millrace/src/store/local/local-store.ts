@@ -37,7 +37,7 @@ export class LocalStore implements SnapshotStore {
 
   async publish(name: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     assertObjectName(name)
-    return this.#withTemporary(name, bytes, async (temporary) => {
+    return this.#withTemporary(name, bytes, async temporary => {
       hit('before-link', name)
       const outcome = await this.#files.link(temporary, name)
       hit('after-link', name)
@@ -50,7 +50,7 @@ export class LocalStore implements SnapshotStore {
 
   async replace(name: string, bytes: Uint8Array): Promise<void> {
     assertObjectName(name)
-    await this.#withTemporary(name, bytes, async (temporary) => {
+    await this.#withTemporary(name, bytes, async temporary => {
       await this.#files.rename(temporary, name)
       await this.#files.syncFolder(dirname(name))
     })
@@ -97,10 +97,10 @@ export class LocalStore implements SnapshotStore {
 
   async list(folder: string): Promise<StoredObject[]> {
     const names = (await this.#fileNames(folder)).filter(
-      (name) => targetOfTemporary(name) === undefined && isObjectName(name),
+      name => targetOfTemporary(name) === undefined && isObjectName(name),
     )
-    const found = await Promise.all(names.map((name) => this.#stat(folder === '' ? name : `${folder}/${name}`)))
-    return found.filter((object) => object !== undefined).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const found = await Promise.all(names.map(name => this.#stat(folder === '' ? name : `${folder}/${name}`)))
+    return found.filter(object => object !== undefined).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   async remove(name: string): Promise<void> {
@@ -125,7 +125,7 @@ export class LocalStore implements SnapshotStore {
     if (!(await this.#files.checkFolder(folder))) return []
     try {
       const entries = await readdir(join(this.location, folder), { withFileTypes: true })
-      return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
+      return entries.filter(entry => entry.isFile()).map(entry => entry.name)
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return []
       if (errnoOf(error) === 'ENOTDIR')

@@ -21,7 +21,7 @@ test('the time of a change comes from the clock that was given', async () => {
   now = 2000
   await store.replace('b', new Uint8Array())
   assert.deepEqual(
-    (await store.list('')).map((object) => object.modifiedAtMs),
+    (await store.list('')).map(object => object.modifiedAtMs),
     [1000, 2000],
   )
 })

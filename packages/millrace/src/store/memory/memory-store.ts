@@ -33,7 +33,7 @@ export class MemoryStore implements SnapshotStore {
     const unfinished: Unfinished = { name, chunks: [] }
     this.#unfinished.add(unfinished)
     return {
-      write: async (bytes) => {
+      write: async bytes => {
         this.#assertUnfinished(unfinished)
         unfinished.chunks.push(bytes.slice())
       },
@@ -101,7 +101,7 @@ export class MemoryStore implements SnapshotStore {
 
   async removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number> {
     if (folder !== '') assertObjectName(folder)
-    const doomed = [...this.#unfinished].filter((unfinished) => {
+    const doomed = [...this.#unfinished].filter(unfinished => {
       const [parent, name] = split(unfinished.name)
       return parent === folder && mayRemove(name)
     })

@@ -115,7 +115,7 @@ class Killed {
     const error = await run(definition, {
       storage: 'store',
       params: { everyMs: 0 },
-      checkpointing: { interval: 20, retain: RETAIN },
+      checkpointing: { interval: '1h', retain: RETAIN },
       onEvent: event => void events.push(event),
       ...options,
     })

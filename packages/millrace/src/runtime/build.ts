@@ -116,14 +116,14 @@ class Builder {
   private stateless<F>(
     node: StreamNode & { readonly fn: F },
     outputs: Outputs,
-    link: (fn: F, next: Push, fail: Fail, promise: Push, prefetch: Input['prefetch']) => Push,
+    link: (fn: F, next: Push, fail: Fail, promise: Push) => Push,
   ): Input {
     const fail: Fail = (error, record) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
     const promise = () => {
       throw promiseFailure(node.name, 'its function')
     }
     return {
-      push: privateCopy(link)(node.fn, outputs.main.push, fail, promise, outputs.main.prefetch),
+      push: privateCopy(link)(node.fn, outputs.main.push, fail, promise),
       watermark: time => outputs.watermark(time),
       idle: isIdle => outputs.idle(isIdle),
     }

@@ -15,8 +15,6 @@ export type Push = (value: any) => void
 /** What a consumer of a stream shows to its producer. */
 export interface Input {
   readonly push: Push
-  /** These records come next, one by one: a keyed operator has their state on its way when they arrive. */
-  readonly prefetch?: ((records: readonly any[]) => void) | undefined
   /** No record with a timestamp up to this one will follow. Only grows. */
   watermark(time: number): void
   /** Whether this input stops holding back the watermark. */
@@ -80,13 +78,7 @@ export const filterLink = (fn: (value: any) => boolean, next: Push, fail: Fail, 
     }
   }
 
-export const flatMapLink = (
-  fn: (value: any) => Iterable<any>,
-  next: Push,
-  fail: Fail,
-  promise: Push,
-  prefetch: ((records: readonly any[]) => void) | undefined,
-): Push =>
+export const flatMapLink = (fn: (value: any) => Iterable<any>, next: Push, fail: Fail, promise: Push): Push =>
   function flatMap(value) {
     let results: any
     try {
@@ -99,7 +91,6 @@ export const flatMapLink = (
     } catch (error) {
       throw fail(error, value)
     }
-    if (prefetch !== undefined && results.length > 1) prefetch(results)
     for (let i = 0; i < results.length; i++) next(results[i])
   }
 
@@ -137,21 +128,6 @@ export const windowLink = (keyOf: (value: any) => any, add: (key: any, value: an
       add(keyOf(value), value)
     } catch (error) {
       throw fail(error, value)
-    }
-  }
-
-/** A function of the key that throws does so again when its record's turn comes, and is named then. */
-export const prefetchLink = (
-  keyOf: (value: any) => any,
-  announce: (keys: readonly any[]) => void,
-): ((values: readonly any[]) => void) =>
-  function prefetch(values) {
-    const keys: any[] = []
-    try {
-      for (let i = 0; i < values.length; i++) keys.push(keyOf(values[i]))
-      announce(keys)
-    } catch {
-      // Found again, with the record that causes it.
     }
   }
 

@@ -3,14 +3,11 @@ import { fanOut, type Input, type Push } from './chain.ts'
 
 export class Output {
   readonly push: Push
-  /** Of the only reader; with several, records do not come one after the other. */
-  readonly prefetch: Input['prefetch']
   private readonly inputs: readonly Input[]
 
   constructor(inputs: readonly Input[]) {
     this.inputs = inputs
     this.push = fanOut(inputs.map(input => input.push))
-    this.prefetch = inputs.length === 1 ? inputs[0].prefetch : undefined
   }
 
   watermark(time: number): void {

@@ -32,11 +32,6 @@ export interface KeyedStates {
   readonly keys: KeyContext
   state(id: StateId, declaration: StateDeclaration): StateHandle
   timers(id: StateId): TimerStore
-  /**
-   * The records of these keys come next, in this order: a hint to have their state at hand. `windowStart` if it is known. Undefined
-   * when the operator's states would not gain by it.
-   */
-  readonly prefetch: ((keys: readonly Key[], windowStart: number) => void) | undefined
   /** Accumulators per key and window start. */
   windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore
 }

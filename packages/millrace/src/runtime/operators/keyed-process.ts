@@ -1,18 +1,14 @@
 /** A keyed process operator: user callbacks over state and timers of the record's key. `reduce` and `aggregate` are built on it. */
 import { EVENT_TIMERS, PROCESSING_TIMERS, type KeyedProcessNode } from '../../graph/index.ts'
 import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
-import { keyedLink, prefetchLink, privateCopy, type Input, type Push } from '../chain.ts'
+import { keyedLink, privateCopy, type Input, type Push } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import { KeyedContext, NoTimers, Timers } from './context.ts'
 
-/** Its states have no windows. */
-const NO_WINDOW = 0
-
 export class KeyedProcessOperator implements Input {
   readonly push: Push
-  readonly prefetch: Input['prefetch']
   private readonly node: KeyedProcessNode
   private readonly states: KeyedStates
   private readonly outputs: Outputs
@@ -48,9 +44,6 @@ export class KeyedProcessOperator implements Input {
     const promise = () => {
       throw promiseFailure(node.name, 'onRecord')
     }
-    const prefetch = states.prefetch
-    this.prefetch =
-      prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, upcoming => prefetch(upcoming, NO_WINDOW))
     this.push = privateCopy(keyedLink)(
       node.inputs[0].keyBy!,
       key => keys.bind(key),

@@ -5,7 +5,7 @@
 import { EVENT_TIMERS, WINDOW_CONTENTS, type WindowContents, type WindowNode } from '../../graph/index.ts'
 import type { Aggregator, Key, KeyedStates, StateId, TimerStore, WindowStore } from '../../state/index.ts'
 import { tumblingStart, type TumblingAssigner, type Window } from '../../time/index.ts'
-import { prefetchLink, privateCopy, windowLink, type Input, type Push } from '../chain.ts'
+import { privateCopy, windowLink, type Input, type Push } from '../chain.ts'
 import { failure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Counter, Services } from '../services.ts'
@@ -13,7 +13,6 @@ import { noEventTime } from './context.ts'
 
 export class WindowOperator implements Input {
   readonly push: Push
-  readonly prefetch: Input['prefetch']
   private readonly node: WindowNode
   private readonly states: KeyedStates
   private readonly contents: WindowStore
@@ -41,9 +40,6 @@ export class WindowOperator implements Input {
     const fail = (error: unknown, record: unknown) =>
       failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
     const add = node.assigner.kind === 'global' ? this.addToGlobal : this.add
-    const prefetch = states.prefetch
-    this.prefetch =
-      prefetch && privateCopy(prefetchLink)(node.inputs[0].keyBy!, keys => prefetch(keys, this.startNow()))
     this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, add, fail)
   }
 
@@ -113,13 +109,6 @@ export class WindowOperator implements Input {
       })
     } else this.outputs.main.push({ key, window, value })
     chain.timestamp = before
-  }
-
-  /** Start of the window that a record with the present timestamp falls into. */
-  private startNow(): number {
-    const { timestamp } = this.services.chain
-    if (this.node.assigner.kind === 'global' || timestamp !== timestamp) return GLOBAL.start
-    return this.windowOf(timestamp).start
   }
 
   private windowOf(timestamp: number): Window {

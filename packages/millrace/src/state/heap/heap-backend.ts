@@ -11,7 +11,6 @@ import {
   type Aggregator,
   type AggregatingDeclaration,
   type FixedAggregator,
-  type Key,
   type StateDeclaration,
   type StateOptions,
 } from '../declarations.ts'
@@ -191,26 +190,14 @@ const EMPTY_GROUPS_PER_STEP = 512
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext
   private readonly backend: HeapBackend
-  private readonly typedTables: TypedTable[] = []
 
   constructor(backend: HeapBackend, keys: KeyContext) {
     this.backend = backend
     this.keys = keys
   }
 
-  get prefetch(): ((keys: readonly Key[], windowStart: number) => void) | undefined {
-    const { keys: context, typedTables } = this
-    if (typedTables.length === 0) return undefined
-    return (keys, windowStart) => {
-      const count = context.announce(keys)
-      for (const table of typedTables) table.prefetch(context, count, windowStart)
-    }
-  }
-
   private typed(id: StateId, aggregator: FixedAggregator<any, any>, windowed: boolean): TypedTable {
-    const table = this.backend.addTable(this.keys, epochs => new TypedTable(id, epochs, aggregator, windowed))
-    this.typedTables.push(table)
-    return table
+    return this.backend.addTable(this.keys, epochs => new TypedTable(id, epochs, aggregator, windowed))
   }
 
   state(id: StateId, declaration: StateDeclaration): StateHandle {

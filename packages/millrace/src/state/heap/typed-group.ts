@@ -121,16 +121,6 @@ export class TypedGroup {
     }
   }
 
-  /** Reads what a `find` of this hash will read first, without waiting for it to be used. The result means nothing. */
-  touchSlot(hash: number): number {
-    return this.slots[hash & (this.slots.length - 1)]
-  }
-
-  /** The same for the row that the slot names. */
-  touchRow(slot: number): number {
-    return this.i32[((slot & ROW_MASK) - 1) * this.stride32 + this.meta32 + HASH] | 0
-  }
-
   /** A new row; its fields are what the row held before. */
   insert(hash: number, key: Uint8Array, length: number, windowStart: number): number {
     const row = this.freeRows.length > 0 ? this.freeRows.pop()! : this.newRow()

@@ -28,9 +28,6 @@ import { DEAD, FREE, LIVE, NO_ROW, TypedGroup } from './typed-group.ts'
 /** Stands for the window's start in tables without windows. */
 const NO_WINDOW = 0
 
-/** About what the first- and second-level caches hold. */
-const PREFETCH_ROWS_MIN = 4096
-
 const scratch = new ByteWriter(64)
 
 interface ChangeSet {
@@ -53,9 +50,6 @@ export class TypedTable implements SnapshotTable {
   private lastWindow = NO_WINDOW
   private lastWindowHash = 0
   private rowCount = 0
-  private readonly prefetched = new Int32Array(64)
-  /** Where the result of touching memory goes, so that the reads are not optimised away. */
-  touched = 0
 
   constructor(stateId: number, epochs: Epochs, aggregator: FixedAggregator<any, any>, windowed: boolean) {
     this.stateId = stateId
@@ -73,27 +67,6 @@ export class TypedTable implements SnapshotTable {
     const group = this.groups[keys.group]
     if (group === undefined) return NO_ROW
     return group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
-  }
-
-  /**
-   * Brings the announced keys' rows into the cache. Finding a row waits for memory twice, for the slot and for the row; here the
-   * waits of up to 64 keys overlap: 24 M words over 100,000 keys take a quarter less in all (bench/w1). Small tables are in the
-   * cache anyway.
-   */
-  prefetch(keys: KeyContext, count: number, windowStart: number): void {
-    if (this.rowCount < PREFETCH_ROWS_MIN) return
-    const slots = this.prefetched
-    for (let i = 0; i < count; i++) {
-      const hash = keys.announcedHash(i)
-      const group = this.groups[(hash >>> 0) % keys.maxParallelism]
-      slots[i] = group === undefined ? 0 : group.touchSlot(this.rowHash(hash, windowStart))
-    }
-    let touched = 0
-    for (let i = 0; i < count; i++) {
-      if (slots[i] === 0) continue
-      touched ^= this.groups[(keys.announcedHash(i) >>> 0) % keys.maxParallelism]!.touchRow(slots[i])
-    }
-    this.touched = touched
   }
 
   insert(keys: KeyContext, windowStart = NO_WINDOW): number {

@@ -124,7 +124,7 @@ after(() => {
   for (const dir of made) rmSync(dir, { recursive: true, force: true })
 })
 
-/** A new directory with the job's input, removed when the test file ends; one whose test failed stays if CRASH_KEEP is set. */
+/** A new directory with the job's input, removed when the test file ends, unless CRASH_KEEP is set. */
 export function makeFixture(job: CrashJob): string {
   const dir = mkdtempSync(join(tmpdir(), `millrace-crash-${job.name}-`))
   if (process.env['CRASH_KEEP'] === undefined) made.push(dir)

@@ -1,8 +1,9 @@
 /** Deaths around the choice of what to start from, around a stop and around a cancel. */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { runOnce, type CrashAttempt } from '../../packages/millrace/src/testing/crash-runner.ts'
 import type { ChildOptions } from './child.ts'
 import { assertDies, dieWhileStopping } from './failpoint-scenario.ts'
@@ -121,15 +122,15 @@ describe('a cancelled job whose checkpoints are to go', { concurrency: 2 }, () =
 test('a process that lives is not taken over, and the refusal does not disturb it', async () => {
   const dir = makeFixture(WORD_COUNTS)
   const first = crash(WORD_COUNTS, dir, [])
-  let second: CrashAttempt
-  do second = await runOnce(commandOf(WORD_COUNTS, dir, {}))
-  while (
-    !second.stderr.includes('JOB_LOCKED') &&
-    second.code === 0 &&
-    !second.lines.includes('outcome already-finished')
-  )
+  while (!existsSync(join(dir, 'store', WORD_COUNTS.name, 'runs', '000001.json'))) await setTimeout(5)
+  const second = await runOnce(commandOf(WORD_COUNTS, dir))
+  assert.equal(second.code, 1)
   assert.match(second.stderr, /JOB_LOCKED/)
-  await first
+  const { attempts } = await first
+  assert.deepEqual(
+    attempts[0].lines.filter(line => line.startsWith('warn')),
+    [],
+  )
   await assertFinished(WORD_COUNTS, dir)
 })
 

@@ -6,7 +6,7 @@ var found = process.versions.node
 var version = found.split('.').map(Number)
 if (version[0] < 22 || (version[0] === 22 && version[1] < 22)) {
   console.error(
-    'NODE_TOO_OLD: millrace needs Node.js 22.22 or newer, this is ' +
+    'error NODE_TOO_OLD: millrace needs Node.js 22.22 or newer, this is ' +
       found +
       ' (' +
       process.execPath +
@@ -15,19 +15,13 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 22)) {
   )
   process.exitCode = 2
 } else {
-  // What was compiled (inside the repository: stripped of its types too) is kept for the next start, which halves its CPU time.
-  import('node:module')
-    .then(function (module) {
-      module.enableCompileCache()
-      return import('#cli')
-    })
-    .catch(function (error) {
-      if (error.code !== 'ERR_MODULE_NOT_FOUND' || error.url !== new URL('../dist/cli/main.js', import.meta.url).href)
-        throw error
-      console.error(
-        'millrace is not built here. Inside the repository run it as `npm exec -- millrace …`, which needs no build; ' +
-          'or build it with `npm run build`.',
-      )
-      process.exitCode = 2
-    })
+  import('#cli').catch(function (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND' || error.url !== new URL('../dist/cli/main.js', import.meta.url).href)
+      throw error
+    console.error(
+      'millrace is not built here. Inside the repository run it as `npm exec -- millrace …`, which needs no build; ' +
+        'or build it with `npm run build`.',
+    )
+    process.exitCode = 2
+  })
 }

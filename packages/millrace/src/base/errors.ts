@@ -249,11 +249,6 @@ export const ERRORS = {
     'It is aborted; the next one holds its changes.',
     'Raise checkpointing.timeout, or look at what slows the store or a sink.',
   ),
-  JOB_CANCELLED: user(
-    'The job was cancelled.',
-    'A request for a checkpoint or a stop came while, or after, the job was cancelled.',
-    'Run the job again: it starts from its latest snapshot.',
-  ),
   JOB_NOT_RUNNING: user(
     'The job is not running.',
     'The request needs a running job, but it has ended.',

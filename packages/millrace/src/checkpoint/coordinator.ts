@@ -12,9 +12,9 @@ import { failpoint } from '../base/failpoint.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
 import { manifestName, segmentName } from '../snapshot/object-names.ts'
-import { MAX_SEGMENTS, planMerge } from '../snapshot/merge-policy.ts'
-import { mergeSegments } from '../snapshot/merge-segments.ts'
-import { SegmentNumbers } from './segment-numbers.ts'
+import { MAX_SEGMENTS } from '../snapshot/merge-policy.ts'
+import type { SegmentNumbers } from './segment-numbers.ts'
+import { SegmentMerger } from './segment-merger.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { FromSlot, SlotSnapshot, ToSlot } from './mail.ts'
 import {
@@ -83,13 +83,6 @@ export interface CheckpointOutcome {
   readonly error: string | undefined
 }
 
-/** Segments being merged, what they became, and when that is known. */
-interface Merge {
-  readonly inputs: readonly SegmentRef[]
-  output: SegmentRef | undefined
-  over: Promise<void>
-}
-
 interface Waiter {
   readonly fromId: number
   resolve(id: number): void
@@ -109,11 +102,8 @@ export class CheckpointCoordinator {
   private readonly committing = new Map<number, { resolve(): void; reject(error: unknown): void }>()
   /** The segment of the pending checkpoint. */
   private writing: string | undefined
-  private merge: Merge | undefined
   private background: Promise<void> = Promise.resolve()
-  /** By state id, of the states that have a time to live. */
-  private readonly ttlOf: ReadonlyMap<number, number>
-  private merging: Promise<void> = Promise.resolve()
+  private readonly merger: SegmentMerger
   private closed = false
 
   constructor(options: CoordinatorOptions, world: CoordinatorWorld) {
@@ -121,22 +111,21 @@ export class CheckpointCoordinator {
     this.world = world
     this.current = options.restored
     const states = options.head.operators.flatMap(operator => operator.states)
-    this.ttlOf = new Map(states.flatMap(({ id, ttlMs }) => (ttlMs === undefined ? [] : [[id, ttlMs] as const])))
+    this.merger = new SegmentMerger({
+      store: world.store,
+      segments: world.segments,
+      token: options.head.token,
+      compression: options.compression,
+      ttlOf: new Map(states.flatMap(({ id, ttlMs }) => (ttlMs === undefined ? [] : [[id, ttlMs] as const]))),
+      now: () => world.now(),
+      yield: () => world.yield(),
+    })
     const baseId = options.fullFirst || !options.protocol.incremental ? undefined : options.restored?.id
     this.state = startProtocol(options.protocol, options.firstCheckpointId, baseId, world.now())
   }
 
   start(): void {
     this.arm()
-  }
-
-  /** The newest complete snapshot. */
-  get latest(): Manifest | undefined {
-    return this.current
-  }
-
-  get nextCheckpointId(): number {
-    return this.state.nextId
   }
 
   /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
@@ -174,8 +163,8 @@ export class CheckpointCoordinator {
     for (const waiter of [...this.waiters, ...this.committing.values()]) waiter.reject(why)
     this.waiters = []
     this.committing.clear()
+    await this.merger.close()
     await this.background
-    await this.merging
   }
 
   // -------------------------------------------------------------------------------------------------------- protocol
@@ -285,7 +274,7 @@ export class CheckpointCoordinator {
   private async publish(pending: Pending): Promise<void> {
     const { store } = this.world
     // A full list waits for the merge that shortens it: restore reads all segments at once.
-    if ((this.current?.segments.length ?? 0) >= MAX_SEGMENTS) await this.merge?.over
+    if ((this.current?.segments.length ?? 0) >= MAX_SEGMENTS) await this.merger.idle()
     const manifest = this.compose(pending, this.part!)
     const name = manifestName({ kind: 'checkpoint', id: pending.id })
     try {
@@ -311,7 +300,7 @@ export class CheckpointCoordinator {
     }
     this.current = manifest
     this.world.segments.release([this.writing!])
-    this.endMerge(manifest)
+    this.merger.published(manifest)
     this.apply({ type: 'published', id: pending.id, nowMs: this.world.now() })
   }
 
@@ -364,30 +353,8 @@ export class CheckpointCoordinator {
     if (added?.base === true) return [added]
     // A full snapshot without entries leaves nothing of what was before.
     if (this.state.baseId === undefined) return []
-    const below = this.withMerge(this.current?.segments ?? [])
+    const below = this.merger.replaceIn(this.current?.segments ?? [])
     return added === undefined ? below : [added, ...below]
-  }
-
-  // ----------------------------------------------------------------------------------------------------------- merge
-
-  /** Replaces merged segments by their merge, if they still stand together. */
-  private withMerge(segments: readonly SegmentRef[]): SegmentRef[] {
-    const merge = this.merge
-    if (merge?.output === undefined) return [...segments]
-    const at = segments.findIndex(segment => segment.file === merge.inputs[0].file)
-    const stand = at >= 0 && merge.inputs.every((input, i) => segments[at + i]?.file === input.file)
-    if (!stand) return [...segments]
-    return [...segments.slice(0, at), merge.output, ...segments.slice(at + merge.inputs.length)]
-  }
-
-  /** A merge that a manifest names, or that can never be named since its inputs are gone from the list, is over. */
-  private endMerge({ segments }: Manifest): void {
-    const merge = this.merge
-    if (merge?.output === undefined) return
-    const named = segments.some(segment => segment.file === merge.output!.file)
-    if (!named && segments.some(segment => segment.file === merge.inputs[0].file)) return
-    this.merge = undefined
-    this.world.segments.release([merge.output.file, ...merge.inputs.map(input => input.file)])
   }
 
   /** After a checkpoint: older ones may go, and segments are merged, both behind whatever is published next. */
@@ -400,52 +367,7 @@ export class CheckpointCoordinator {
         // Garbage stays until next time.
         this.lastError = isMillraceError(error) ? error : this.lastError
       }
-      this.startMerge(manifest)
-    })
-  }
-
-  private startMerge(manifest: Manifest): void {
-    const plan = this.merge === undefined && !this.closed ? planMerge(manifest.segments) : undefined
-    if (plan === undefined) return
-    const inputs = manifest.segments.slice(plan.from, plan.to)
-    const number = this.world.segments.take()
-    const name = segmentName(this.options.head.token, number)
-    const merge: Merge = { inputs, output: undefined, over: Promise.resolve() }
-    this.merge = merge
-    const { segments } = this.world
-    segments.hold(name)
-    for (const input of inputs) segments.hold(input.file)
-    this.merging = this.mergeInBackground(inputs, plan.intoBase, name, number).then(
-      output => {
-        merge.output = output
-      },
-      () => {
-        // A merge that fails costs nothing but room; the next checkpoint plans another.
-        this.merge = undefined
-        segments.release([name, ...inputs.map(input => input.file)])
-      },
-    )
-  }
-
-  private async mergeInBackground(
-    inputs: readonly SegmentRef[],
-    intoBase: boolean,
-    name: string,
-    number: number,
-  ): Promise<SegmentRef> {
-    return mergeSegments({
-      store: this.world.store,
-      inputs,
-      intoBase,
-      output: { name, segmentId: number, checkpointId: inputs[0].checkpoint, compression: this.options.compression },
-      expired: (stateId, lastTouchMs) => {
-        const ttlMs = this.ttlOf.get(stateId)
-        return ttlMs !== undefined && this.world.now() - lastTouchMs >= ttlMs
-      },
-      pause: async () => {
-        if (this.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job has ended; the merge is given up')
-        await this.world.yield()
-      },
+      this.merger.begin(manifest)
     })
   }
 }

@@ -4,8 +4,6 @@
  */
 import { enableCompileCache } from 'node:module'
 
-const { directory } = enableCompileCache()
-// Threads know of it by the environment alone.
-if (directory !== undefined) process.env['NODE_COMPILE_CACHE'] ??= directory
+enableCompileCache()
 const { main } = await import('./command-line.ts')
 await main(process.argv.slice(2))

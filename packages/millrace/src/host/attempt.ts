@@ -107,11 +107,6 @@ export class Attempt {
     this.coordinator.start()
   }
 
-  /** The newest snapshot this attempt made or was restored from. */
-  get latest(): Manifest | undefined {
-    return this.coordinator?.latest ?? this.manifest
-  }
-
   request(reason: 'user' | 'stop' | 'finish'): Promise<number> {
     if (this.coordinator === undefined) throw new MillraceError('JOB_NOT_RUNNING', 'the job has not started yet')
     return this.coordinator.request(reason)

@@ -96,7 +96,7 @@ test('invariant 7: only files with the own token or a lower one are deleted', as
     await store.publish(`segments/${token}-1.seg`, new Uint8Array(1))
     await store.publish(`locks/lock-${token}`, new Uint8Array(1))
     await (await store.create(`segments/${token}-2.seg`)).write(new Uint8Array(1))
-    await (await store.create(`locks/lock-${token}0`)).write(new Uint8Array(1))
+    await (await store.create(`locks/lock-${token}`)).write(new Uint8Array(1))
   }
   const report = await run(store, { leftovers: true })
   assert.deepEqual(await names(store), [
@@ -107,7 +107,8 @@ test('invariant 7: only files with the own token or a lower one are deleted', as
     'segments/6-1.seg',
   ])
   assert.deepEqual(report.removedLocks, ['locks/lock-3'])
-  assert.equal(report.removedTemporaries, 2)
+  // Of the locks too: one of the own token was left by a process that died while taking it, and so never owned it.
+  assert.equal(report.removedTemporaries, 4)
 })
 
 test('invariant 7: a sweeper that is not the owner any more deletes nothing', async () => {

@@ -141,16 +141,17 @@ async function removeLeftovers(
   { token, confirm, liveSegments }: SweepOptions,
 ): Promise<{ removedLocks: string[]; removedTemporaries: number }> {
   await confirm()
-  const isOlder = (name: string): boolean => (parseLockName(name) ?? Infinity) < token
   const removedLocks = (await store.list(LOCKS))
-    .filter(({ name }) => isOlder(name))
+    .filter(({ name }) => (parseLockName(name) ?? Infinity) < token)
     .map(({ name }) => lockName(parseLockName(name)!))
   for (const lock of removedLocks) await store.remove(lock)
 
-  const isOwnOrOlder = (name: string): boolean => (parseSegmentName(name)?.token ?? Infinity) <= token
+  const isGarbage = (name: string): boolean =>
+    (parseSegmentName(name)?.token ?? Infinity) <= token && !liveSegments.has(`${SEGMENTS}/${name}`)
   const counts = [
-    await store.removeTemporary(SEGMENTS, name => isOwnOrOlder(name) && !liveSegments.has(`${SEGMENTS}/${name}`)),
-    await store.removeTemporary(LOCKS, isOlder),
+    await store.removeTemporary(SEGMENTS, isGarbage),
+    // One of the own token too: whoever died while taking it never owned it, so this process took the same one.
+    await store.removeTemporary(LOCKS, name => (parseLockName(name) ?? Infinity) <= token),
     await store.removeTemporary(MANIFESTS, () => true),
     await store.removeTemporary(RUNS, () => true),
     await store.removeTemporary('', () => true),

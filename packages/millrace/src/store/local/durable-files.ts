@@ -40,6 +40,13 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
 export class DurableFiles {
   readonly #root: string
   readonly #operations: FileOperations
@@ -133,6 +140,8 @@ export class DurableFiles {
       return 'created'
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return 'exists'
+      // Whoever took the name first may have swept the temporary file of this one, which came too late.
+      if (errnoOf(error) === 'ENOENT' && (await isThere(join(this.#root, path)))) return 'exists'
       throw this.failure('link', path, error)
     }
   }

@@ -195,6 +195,18 @@ test('temporary files of a publish under way are not swept from under it', async
   assert.equal(swept, 0)
 })
 
+test('a publish whose temporary file was swept by whoever took the name first finds that it exists', async context => {
+  const folder = await temporaryFolder(context)
+  const first = new LocalStore(folder)
+  const sync: FileOperations['sync'] = async handle => {
+    await handle.sync()
+    await first.publish('locks/lock-1', someBytes)
+    await first.removeTemporary('locks', () => true)
+  }
+  const second = new LocalStore(folder, broken({ sync }))
+  assert.equal(await second.publish('locks/lock-1', someBytes), 'exists')
+})
+
 test('the failpoints of segments and manifests are passed in the order of the steps, those of other objects not', async context => {
   const store = new LocalStore(await temporaryFolder(context))
   const passed: Failpoint[] = []

@@ -11,7 +11,7 @@ type Started = Extract<JobEvent, { type: 'started' }>
 
 const FRESH = {
   first: 'fresh start',
-  asked: 'fresh start, as asked; snapshots of earlier runs stay for --from until they are subsumed',
+  asked: 'fresh start, as asked; the last snapshot of the run before, if it left one, stays for --from',
   continued: 'fresh start again: the last run ended before its first checkpoint',
   deleted: 'fresh start: the last run was cancelled and its checkpoints were deleted',
 } as const

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { StatusLine } from './status-line.ts'
 
-function terminal(isTTY = true): { stream: NodeJS.WriteStream; written: string[] } {
+function terminal(isTTY = true, columns = 20): { stream: NodeJS.WriteStream; written: string[] } {
   const written: string[] = []
-  const stream = { isTTY, columns: 20, write: (text: string) => written.push(text) > 0 }
+  const stream = { isTTY, columns, write: (text: string) => written.push(text) > 0 }
   return { stream: stream as unknown as NodeJS.WriteStream, written }
 }
 
@@ -15,6 +15,12 @@ test('the line is drawn over itself, cut to the width of the terminal, and only 
   line.show('one')
   line.show('a line that is wider than the terminal')
   assert.deepEqual(written, ['\r\u001b[Kone', '\r\u001b[Ka line that is wide'])
+})
+
+test('a terminal that says it has no columns shows the line all the same', () => {
+  const { stream, written } = terminal(true, 0)
+  new StatusLine(stream).show('one')
+  assert.deepEqual(written, ['\r\u001b[Kone'])
 })
 
 test('a message appears above the line, and output wipes it first', () => {

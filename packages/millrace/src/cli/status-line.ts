@@ -14,8 +14,8 @@ export class StatusLine {
 
   show(text: string): void {
     if (!this.isOn) return
-    // A line that wraps could not be wiped again.
-    const line = text.slice(0, Math.max(0, (this.stream.columns ?? 80) - 1))
+    // A line that wraps could not be wiped again. Some terminals say that they have no columns.
+    const line = text.slice(0, Math.max(0, (this.stream.columns || 80) - 1))
     if (line === this.shown) return
     this.shown = line
     this.stream.write(`${WIPE}${line}`)

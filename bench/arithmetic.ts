@@ -31,11 +31,28 @@ export class RowSum {
 
   /** Fields as 32-bit integers; texts go in as `fnv`. */
   add(...fields: number[]): void {
+    this.addRow(fields)
+  }
+
+  addRow(fields: readonly number[]): void {
     let h = FNV_OFFSET
     for (const field of fields) h = mix32((Math.imul(h, 31) + field) | 0)
     this.count++
     this.a = (this.a + h) | 0
     this.b ^= mix32((h + 0x9e3779b9) | 0)
+  }
+
+  toJson(): { count: number; a: number; b: number } {
+    const { count, a, b } = this
+    return { count, a, b }
+  }
+
+  /** Add up what `toJson` gave. */
+  merge(sum: unknown): void {
+    const { count, a, b } = sum as { count: number; a: number; b: number }
+    this.count += count
+    this.a = (this.a + a) | 0
+    this.b ^= b
   }
 
   toString(): string {

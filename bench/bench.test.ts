@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fnv, random, RowSum } from './arithmetic.ts'
 import { benchChain } from './chain.ts'
+import { benchNexmark, QUERIES } from './nexmark/index.ts'
 import { benchState } from './state/index.ts'
 import { benchW1 } from './w1/index.ts'
 import { ensureText } from './w1/text.ts'
@@ -20,6 +21,25 @@ test('W1 at smoke size: Millrace and a plain script count the same words', t => 
   assert.equal(result.checksum, result.plainChecksum)
   assert.match(result.checksum, /^[0-9a-f]{16}-\d+$/)
 })
+
+/** Of 100,000 events, computed by a plain script that shares nothing with these jobs. */
+const CHECKSUMS: { readonly [query: string]: string } = {
+  q1: '827d06681be4a2dd-92000',
+  q2: '8f2e6d8384aa72e5-370',
+  q3: '8287fd95213ea7e2-532',
+  q5: '2ac6fda72e623bbf-9',
+  q7: '5d3cf773dec677dc-1',
+  q8: '67332867bde80d06-936',
+  q11: '2e3f61aac8e9be72-1923',
+}
+
+for (const query of Object.keys(QUERIES)) {
+  test(`Nexmark ${query} at smoke size gives the checksum that a plain script gives`, () => {
+    const result = benchNexmark(query, 100_000, 50)
+    assert.equal(result.checksum, CHECKSUMS[query])
+    assert.ok(result.checkpoints > 0)
+  })
+}
 
 test('the chain benchmark measures all three ways', async () => {
   const result = await benchChain(20_480)

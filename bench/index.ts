@@ -1,9 +1,10 @@
-/** `npm run bench -- w1 | state | chain`: a benchmark by name, its options behind it. Each prints one line of JSON. */
+/** `npm run bench -- w1 | nexmark | state | chain`: a benchmark by name, its options behind it. Each prints lines of JSON. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const BENCHMARKS: { readonly [name: string]: string } = {
   w1: 'w1/index.ts',
+  nexmark: 'nexmark/index.ts',
   state: 'state/index.ts',
   chain: 'chain.ts',
 }

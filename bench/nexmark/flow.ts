@@ -1,0 +1,26 @@
+/** What the queries share: the source, and its parameters. */
+import { generator, type Flow, type Stream } from 'millrace'
+import { eventOf, type Auction, type Bid, type Event, type Person } from './events.ts'
+
+export const OPTIONS = { params: { events: 20_000_000 } }
+
+export function events(flow: Flow<typeof OPTIONS.params>): Stream<Event> {
+  return flow.source('events', generator({ count: flow.params.events, next: eventOf }))
+}
+
+/** Event time is a property of the events, and they are in order. */
+export function timed<E extends Event>(stream: Stream<E>): Stream<E> {
+  return stream.eventTime(event => event.time)
+}
+
+export function isPerson(event: Event): event is Person {
+  return event.kind === 'person'
+}
+
+export function isAuction(event: Event): event is Auction {
+  return event.kind === 'auction'
+}
+
+export function isBid(event: Event): event is Bid {
+  return event.kind === 'bid'
+}

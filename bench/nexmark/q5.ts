@@ -14,6 +14,13 @@ interface SliceOfWindow {
   readonly bids: number
 }
 
+/** The windows that a slice is part of. */
+function windowsOf(sliceEnd: number, auction: number, bids: number): SliceOfWindow[] {
+  const slices: SliceOfWindow[] = []
+  for (let i = 0; i < SLICES; i++) slices.push({ windowEnd: sliceEnd + i * SLIDE_MS, auction, bids })
+  return slices
+}
+
 export default defineJob(
   'q5',
   flow =>
@@ -21,11 +28,7 @@ export default defineJob(
       .keyBy(bid => bid.auction)
       .window(tumbling(SLIDE_MS))
       .aggregate('slices', count())
-      .flatMap(({ key, window, value }) =>
-        Array.from({ length: SLICES }, (_, i): SliceOfWindow => {
-          return { windowEnd: window.end + i * SLIDE_MS, auction: key, bids: value }
-        }),
-      )
+      .flatMap(({ key, window, value }) => windowsOf(window.end, key, value))
       .keyBy(slice => slice.windowEnd)
       .process('hottest', {
         emits: type<readonly number[]>(),
@@ -37,8 +40,14 @@ export default defineJob(
         onTimer(_, ctx) {
           const { key, state } = ctx
           let most = 0
-          for (const bids of state.bids.values()) most = Math.max(most, bids)
-          for (const [auction, bids] of state.bids.entries()) if (bids === most) ctx.emit([key, auction, bids])
+          let hottest: number[] = []
+          for (const [auction, bids] of state.bids.entries()) {
+            if (bids < most) continue
+            if (bids > most) hottest = []
+            most = bids
+            hottest.push(auction)
+          }
+          for (const auction of hottest) ctx.emit([key, auction, most])
           state.bids.clear()
         },
       })

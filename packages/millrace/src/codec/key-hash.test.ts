@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ByteWriter } from './byte-writer.ts'
-import { hashKey, keyGroupOf } from './key-hash.ts'
+import { hashKey, hashKeyInt32, keyGroupOf, keyGroupOfHash } from './key-hash.ts'
 import { anyKey } from './key-samples.test.ts'
 import { encodeKey, type Key } from './key.ts'
 import { murmur3 } from './murmur3.ts'
@@ -60,4 +60,26 @@ test('key groups are the hash modulo the max parallelism, and are used evenly', 
     counts[group]++
   }
   assert.ok(Math.min(...counts) > 50 && Math.max(...counts) < 150)
+})
+
+test('the key group of a hash is its unsigned remainder, whatever the maximum parallelism', () => {
+  const maxParallelism = fc.oneof(
+    fc.integer({ min: 1, max: 32768 }),
+    fc.nat(15).map(power => 2 ** power),
+  )
+  fc.assert(
+    fc.property(fc.integer(), maxParallelism, (hash, max) => {
+      assert.equal(keyGroupOfHash(hash, max), (hash >>> 0) % max)
+      assert.equal(keyGroupOfHash(hash >>> 0, max), (hash >>> 0) % max)
+    }),
+    {
+      examples: [
+        [-1, 3],
+        [-1, 32767],
+        [-(2 ** 31), 100],
+        [2 ** 31 - 1, 7],
+      ],
+    },
+  )
+  fc.assert(fc.property(fc.string(), key => assert.equal(hashKeyInt32(key) >>> 0, hashKey(key))))
 })

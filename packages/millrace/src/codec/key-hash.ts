@@ -23,15 +23,25 @@ const scratch = new ByteWriter(256)
  * @throws KEY_INVALID, VALUE_TOO_LARGE as encodeKey does
  */
 export function hashKey(key: Key): number {
-  return signedHash(key) >>> 0
+  return hashKeyInt32(key) >>> 0
 }
 
 /** The key group of a key: which of `maxParallelism` parts of the key space it lies in. */
 export function keyGroupOf(key: Key, maxParallelism: number): number {
-  return (signedHash(key) >>> 0) % maxParallelism
+  return keyGroupOfHash(hashKeyInt32(key), maxParallelism)
 }
 
-function signedHash(key: Key): number {
+/**
+ * The key group of a hash, signed or unsigned: `(hash >>> 0) % maxParallelism` without leaving 32-bit integers. Half of all unsigned
+ * hashes are none of V8's small integers, so that it would divide doubles, at 30 ns more a record (bench/w1).
+ */
+export function keyGroupOfHash(hash: number, maxParallelism: number): number {
+  if ((maxParallelism & (maxParallelism - 1)) === 0) return hash & (maxParallelism - 1)
+  return ((((hash >>> 1) % maxParallelism) << 1) | (hash & 1)) % maxParallelism
+}
+
+/** `hashKey(key) | 0`, for the hot path: as a signed integer it stays out of V8's heap. */
+export function hashKeyInt32(key: Key): number {
   if (typeof key === 'string') return hashString(key)
   // NaN is left to encodeKey, which refuses it.
   if (typeof key === 'number' && key === key) return hashNumber(key)

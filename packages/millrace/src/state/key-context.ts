@@ -2,7 +2,7 @@
  * The key under which an operator's state is read and written. Binding is a few stores; hash, key group and identity are computed
  * on the first access of any state under that key, once for all states of the operator.
  */
-import { hashKey, keyIdentity } from '../codec/index.ts'
+import { hashKeyInt32, keyGroupOfHash, keyIdentity } from '../codec/index.ts'
 import type { Key } from './declarations.ts'
 
 export class KeyContext {
@@ -28,10 +28,9 @@ export class KeyContext {
   /** Makes `hash` and `group` those of the bound key. Throws KEY_INVALID. */
   hashKey(): void {
     if (this.hashed === this.version) return
-    // As a signed integer it stays out of the heap; unsigned, half of all hashes would be boxed.
-    const hash = hashKey(this.key) | 0
+    const hash = hashKeyInt32(this.key)
     this.hash = hash
-    this.group = (hash >>> 0) % this.maxParallelism
+    this.group = keyGroupOfHash(hash, this.maxParallelism)
     this.hashed = this.version
   }
 

@@ -84,7 +84,23 @@ export class TypedTable implements SnapshotTable {
   }
 
   add(groupIndex: number, row: number, record: unknown): void {
-    const group = this.groups[groupIndex]!
+    this.addTo(this.groups[groupIndex]!, groupIndex, row, record)
+  }
+
+  /** `find`, `insert` if there is no row, and `add` in one: whether the row is new. The hot path of windows. */
+  upsert(keys: KeyContext, windowStart: number, record: unknown): boolean {
+    keys.hashKey()
+    const group = this.groups[keys.group]
+    const row = group === undefined ? NO_ROW : group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
+    if (row === NO_ROW) {
+      this.add(keys.group, this.insert(keys, windowStart), record)
+      return true
+    }
+    this.addTo(group!, keys.group, row, record)
+    return false
+  }
+
+  private addTo(group: TypedGroup, groupIndex: number, row: number, record: unknown): void {
     if (this.epochs.active) this.touch(groupIndex, group, row)
     this.aggregator.fixed.add(group.f64, group.fieldsOf(row), record)
     if (group.epochOf(row) === this.epochs.current) return
@@ -319,11 +335,7 @@ export class TypedWindowStore implements WindowStore {
   }
 
   add(windowStart: number, record: unknown): boolean {
-    let row = this.table.find(this.keys, windowStart)
-    const isNew = row === NO_ROW
-    if (isNew) row = this.table.insert(this.keys, windowStart)
-    this.table.add(this.keys.group, row, record)
-    return isNew
+    return this.table.upsert(this.keys, windowStart, record)
   }
 
   result(windowStart: number): unknown {

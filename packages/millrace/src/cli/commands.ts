@@ -42,7 +42,8 @@ function addRun(program: Command): void {
     .summary('run a job; it goes on where it was')
     .description(
       'Runs a job until it has finished or is stopped. It goes on from its newest snapshot unless told otherwise.\n' +
-        'SIGINT (Ctrl-C) and SIGTERM take a final checkpoint and exit; a second one, more than a second later, leaves at once.',
+        'SIGINT (Ctrl-C) and SIGTERM take a final checkpoint and exit; a second one, more than a second later, leaves at once.\n' +
+        'With --supervise it runs in a child process, which is started again when it is killed or out of memory, after a delay.',
     )
     .addOption(new Option('--fresh', 'start clean; snapshots of earlier runs stay for --from').conflicts('from'))
     .option('--from <snapshot>', "start from this snapshot: chk-42, latest, or a manifest's path")
@@ -57,14 +58,17 @@ function addRun(program: Command): void {
       [],
     )
     .option('--allow-dropped-state', 'state of the snapshot that the job has no place for may go')
+    .option('--supervise', 'run in a child process, and start it again whenever it dies')
     .addHelpText(
       'after',
-      `${EXIT_STATUS}\n\nWith --json every event is a line of JSON: started, progress, checkpoint, restarting, log, stopping, ended.`,
+      `${EXIT_STATUS}\n\nWith --json every event is a line of JSON: started, progress, checkpoint, restarting, log, stopping, ended;\nwith --supervise also died.`,
     )
     .addHelpText('after', example('run word-count.ts --checkpoint-interval 5s --set checkpointing.retain=5'))
-    .action(async (file: string, flags: Partial<RunFlags>) => {
-      const { run } = await import('./run.ts')
-      await run(file, { ...flags, ...outputOf(flags) })
+    .action(async (file: string, flags: Partial<RunFlags> & { readonly supervise?: boolean }) => {
+      const { supervise = false, ...runFlags } = flags
+      const all: RunFlags = { ...runFlags, ...outputOf(flags) }
+      if (supervise) await (await import('./supervise.ts')).supervise(file, all)
+      else await (await import('./run.ts')).run(file, all)
     })
 }
 

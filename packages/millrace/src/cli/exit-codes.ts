@@ -5,7 +5,8 @@
  *     2  what was asked for cannot be understood or used          3  refused: the lock is held, state does not fit, nothing to start from
  *     130, 143  left at once by a second SIGINT or SIGTERM
  *
- * A supervisor may start a job again after 1. After 2 and 3 the same would happen again until somebody changes something.
+ * Any other status is that of a process that died; `run --supervise` then starts the next one. Whoever supervises the command may start
+ * it again after 1 too. After 2 and 3 the same would happen again until somebody changes something.
  */
 import type { ErrorCode } from '../base/errors.ts'
 

@@ -4,6 +4,9 @@
  *     {"type":"started", …}   {"type":"checkpoint", …}   {"type":"progress", …} once a second   {"type":"restarting", …}
  *     {"type":"log", …}       {"type":"stopping"}        {"type":"ended","outcome":"finished"|"stopped"|"already-finished", …}
  *
+ * With --supervise, {"type":"died","signal","exitStatus","error","delayMs"} comes from the process that watches the one of the job;
+ * `delayMs` is null when there is no next start. Stopped between two starts, the run ends with `ended` and its outcome alone.
+ *
  * A run that fails or is refused ends with {"error":{"code", "message", "context", "hint", "fix"}} instead of `ended`.
  */
 import type { JobEvent } from '../host/events.ts'

@@ -16,6 +16,7 @@ import { whenReaderGone, type OutputOptions } from './output.ts'
 import { RunDisplay } from './run-display.ts'
 import { onStopSignals } from './signals.ts'
 import { DEFAULT_STORAGE, isFile } from './storage.ts'
+import { findSupervisor, type Supervisor } from './supervised.ts'
 
 export interface RunFlags extends OutputOptions {
   readonly parallelism?: string
@@ -32,18 +33,21 @@ export interface RunFlags extends OutputOptions {
 /** Resolves, with exit status 0 set, when the job has ended as it should. @throws whatever keeps it from starting, or makes it fail */
 export async function run(file: string, flags: RunFlags): Promise<void> {
   installFailpoints()
+  const supervisor = findSupervisor()
   const module = jobFile(file)
   const job = await importJob(module)
   const sources = await sourcesOf(flags, job.options)
   const name = flags.as ?? job.name
-  const storage = resolve(resolveOptions(sources).storage ?? DEFAULT_STORAGE)
+  const options = resolveOptions(sources)
+  const storage = resolve(options.storage ?? DEFAULT_STORAGE)
   const display = new RunDisplay({
     json: flags.json,
     verbose: flags.verbose,
     job: name,
     isFrom: flags.from !== undefined,
   })
-  const stopper = new Stopper(display)
+  const stopper = new Stopper(display, supervisor)
+  supervisor?.tell({ millrace: 'ready', restart: options.restart })
   try {
     const handle = await start({
       job,
@@ -54,7 +58,10 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
       from: flags.from === undefined ? undefined : ownSnapshot(flags.from, join(storage, name)),
       allowDroppedState: flags.allowDroppedState,
       module,
-      onEvent: event => display.receive(event),
+      onEvent: event => {
+        if (event.type === 'started') supervisor?.tell({ millrace: 'started' })
+        display.receive(event)
+      },
     })
     stopper.take(handle)
     display.ended(await handle.finished)
@@ -112,18 +119,19 @@ function ownSnapshot(from: string, jobFolder: string): string {
   )
 }
 
-/** Stops the job at the first signal, also when it comes before the job has started. */
+/** Stops the job at the first signal, or when its supervisor says so, also when that is before the job has started. */
 class Stopper {
   private readonly display: RunDisplay
   private handle: JobHandle | undefined
   private isAsked = false
 
-  constructor(display: RunDisplay) {
+  constructor(display: RunDisplay, supervisor: Supervisor | undefined) {
     this.display = display
-    onStopSignals(
+    const ask = onStopSignals(
       () => this.ask(),
       () => display.close(),
     )
+    supervisor?.onStop(ask)
     // A job whose own output goes there cannot make its final checkpoint any more: it is left as it is.
     whenReaderGone(() => {
       this.ask()

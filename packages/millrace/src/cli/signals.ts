@@ -5,20 +5,26 @@
 import { constants } from 'node:os'
 
 const SAME_SIGNAL_MS = 1000
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
-/** `onFirst` is called once; `onLeave` right before the process is left. */
-export function onStopSignals(onFirst: () => void, onLeave: () => void): void {
+/**
+ * `onFirst` is called once; `onLeave` right before the process is left. The function returned asks for the end as a first signal does:
+ * a signal that comes later is then a second one, but the call itself never is.
+ */
+export function onStopSignals(onFirst: () => void, onLeave: () => void): () => void {
   let firstMs: number | undefined
-  const receive = (signal: (typeof SIGNALS)[number]): void => {
-    const nowMs = performance.now()
-    if (firstMs === undefined) {
-      firstMs = nowMs
-      onFirst()
-    } else if (nowMs - firstMs > SAME_SIGNAL_MS) {
+  const ask = (): void => {
+    if (firstMs !== undefined) return
+    firstMs = performance.now()
+    onFirst()
+  }
+  const receive = (signal: (typeof STOP_SIGNALS)[number]): void => {
+    if (firstMs === undefined) ask()
+    else if (performance.now() - firstMs > SAME_SIGNAL_MS) {
       onLeave()
       process.exit(128 + constants.signals[signal])
     }
   }
-  for (const signal of SIGNALS) process.on(signal, receive)
+  for (const signal of STOP_SIGNALS) process.on(signal, receive)
+  return ask
 }

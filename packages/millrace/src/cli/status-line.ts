@@ -47,4 +47,4 @@ export class StatusLine {
 }
 
 /** To the first column, and erase the line. */
-const WIPE = '\r\u001b[K'
+export const WIPE = '\r\u001b[K'

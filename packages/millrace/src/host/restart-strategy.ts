@@ -9,10 +9,14 @@ export interface Failure {
   readonly records: number
 }
 
-export interface RestartState {
+export interface DelayState {
+  /** The next one, before it is varied. */
   readonly delayMs: number
-  readonly lastFailure: Failure | undefined
   readonly runningSinceMs: number
+}
+
+export interface RestartState extends DelayState {
+  readonly lastFailure: Failure | undefined
 }
 
 export type RestartDecision =
@@ -20,7 +24,11 @@ export type RestartDecision =
   | { readonly kind: 'give-up'; readonly why: 'strategy' | 'deterministic' | 'not-restartable' }
 
 export function startRestarts(options: ResolvedRestart, nowMs: number): RestartState {
-  return { delayMs: options.initialDelayMs, lastFailure: undefined, runningSinceMs: nowMs }
+  return { ...startDelays(options, nowMs), lastFailure: undefined }
+}
+
+export function startDelays({ initialDelayMs }: ResolvedRestart, nowMs: number): DelayState {
+  return { delayMs: initialDelayMs, runningSinceMs: nowMs }
 }
 
 /** Ends the job whatever the strategy: the next attempt could not be another one. */
@@ -37,17 +45,24 @@ export function decideRestart(
   if (FATAL.includes(failure.error.code)) return { kind: 'give-up', why: 'not-restartable' }
   if (options.strategy === 'none') return { kind: 'give-up', why: 'strategy' }
   if (isDeterministic(state.lastFailure, failure)) return { kind: 'give-up', why: 'deterministic' }
+  const { delayMs, state: delays } = nextDelay(options, state, nowMs, random)
+  return { kind: 'restart', delayMs, state: { ...delays, lastFailure: failure } }
+}
+
+/** Grows with every call, up to the limit; begins again when the last one is long ago. `random` is a number in [0, 1). */
+export function nextDelay(
+  options: ResolvedRestart,
+  state: DelayState,
+  nowMs: number,
+  random: number,
+): { readonly delayMs: number; readonly state: DelayState } {
   const calm = nowMs - state.runningSinceMs >= options.resetAfterMs
-  const delayMs = calm ? options.initialDelayMs : state.delayMs
+  // The options may be others than those of the last call.
+  const delayMs = Math.min(calm ? options.initialDelayMs : state.delayMs, options.maxDelayMs)
   const jitter = 1 + options.jitter * (2 * random - 1)
   return {
-    kind: 'restart',
     delayMs: Math.round(delayMs * jitter),
-    state: {
-      delayMs: Math.min(delayMs * options.multiplier, options.maxDelayMs),
-      lastFailure: failure,
-      runningSinceMs: nowMs,
-    },
+    state: { delayMs: Math.min(delayMs * options.multiplier, options.maxDelayMs), runningSinceMs: nowMs },
   }
 }
 

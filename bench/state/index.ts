@@ -11,6 +11,8 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const NEVER_MS = 3_600_000
+/** Of a process that is to be killed: it must not end before. */
+const ENDLESS = 2 ** 40
 
 interface Run {
   readonly cpuSeconds: number
@@ -50,7 +52,7 @@ export async function benchState(
       const once = (name: string, interval: number) => finished(join(work, `${name}-${run}`), interval, keys, records)
       result.with.push(await once('with', intervalMs))
       result.without.push(await once('without', NEVER_MS))
-      const restart = await killAndRestart(join(work, `kill-${run}`), intervalMs, keys, records)
+      const restart = await killAndRestart(join(work, `kill-${run}`), intervalMs, keys)
       result.restartToFirstRowMs.push(restart.firstRowMs)
       result.restoreMs.push(restart.restoreMs)
     }
@@ -80,8 +82,8 @@ async function finished(storage: string, intervalMs: number, keys: number, recor
 }
 
 /** Kills the process after its second complete checkpoint. */
-async function killAndRestart(storage: string, intervalMs: number, keys: number, records: number) {
-  const first = start(storage, intervalMs, keys, records, true)
+async function killAndRestart(storage: string, intervalMs: number, keys: number) {
+  const first = start(storage, intervalMs, keys, ENDLESS, true)
   let complete = 0
   for await (const line of first.lines) {
     if (!/^CHECKPOINT \d+ complete$/.test(line) || ++complete < 2) continue
@@ -89,7 +91,7 @@ async function killAndRestart(storage: string, intervalMs: number, keys: number,
     break
   }
   const startedMs = Date.now()
-  const second = start(storage, intervalMs, keys, records, false)
+  const second = start(storage, intervalMs, keys, ENDLESS, false)
   let firstRowMs = NaN
   let restoreMs = NaN
   for await (const line of second.lines) {

@@ -13,14 +13,16 @@ export function timed<E extends Event>(stream: Stream<E>): Stream<E> {
   return stream.eventTime(event => event.time)
 }
 
-export function isPerson(event: Event): event is Person {
-  return event.kind === 'person'
-}
-
-export function isAuction(event: Event): event is Auction {
-  return event.kind === 'auction'
-}
-
 export function isBid(event: Event): event is Bid {
   return event.kind === 'bid'
+}
+
+/** The person that it is about: who came, or who sells. */
+export function personIn(event: Person | Auction): number {
+  return event.kind === 'person' ? event.id : event.seller
+}
+
+/** Of the tumbling window that the time lies in. */
+export function windowEndOf(time: number, sizeMs: number): number {
+  return (Math.floor(time / sizeMs) + 1) * sizeMs
 }

@@ -3,7 +3,7 @@ import { defineJob, list, type, value } from 'millrace'
 import { fnv } from '../arithmetic.ts'
 import { checksum } from '../checksum-sink.ts'
 import type { Auction, Event, Person } from './events.ts'
-import { events, OPTIONS } from './flow.ts'
+import { events, OPTIONS, personIn } from './flow.ts'
 
 const STATES = new Set(['OR', 'ID', 'CA'])
 
@@ -23,7 +23,7 @@ export default defineJob(
   flow =>
     events(flow)
       .filter(isWanted)
-      .keyBy(event => (event.kind === 'person' ? event.id : event.seller))
+      .keyBy(personIn)
       .process('join', {
         emits: type<readonly number[]>(),
         state: { seller: value<Seller>(), waiting: list<number>() },

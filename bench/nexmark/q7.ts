@@ -1,7 +1,7 @@
 /** q7: the bids with the highest price of every 10 s. */
 import { defineJob, type, value } from 'millrace'
 import { checksum } from '../checksum-sink.ts'
-import { events, isBid, OPTIONS, timed } from './flow.ts'
+import { events, isBid, OPTIONS, timed, windowEndOf } from './flow.ts'
 
 const SIZE_MS = 10_000
 
@@ -14,7 +14,7 @@ export default defineJob(
   'q7',
   flow =>
     timed(events(flow).filter(isBid))
-      .keyBy(bid => (Math.floor(bid.time / SIZE_MS) + 1) * SIZE_MS)
+      .keyBy(bid => windowEndOf(bid.time, SIZE_MS))
       .process('highest', {
         emits: type<readonly number[]>(),
         state: { highest: value<Highest>() },

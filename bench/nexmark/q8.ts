@@ -3,7 +3,7 @@ import { defineJob, type, value } from 'millrace'
 import { fnv } from '../arithmetic.ts'
 import { checksum } from '../checksum-sink.ts'
 import type { Auction, Event, Person } from './events.ts'
-import { events, isBid, OPTIONS, timed } from './flow.ts'
+import { events, isBid, OPTIONS, personIn, timed, windowEndOf } from './flow.ts'
 
 const SIZE_MS = 10_000
 
@@ -21,13 +21,13 @@ export default defineJob(
   'q8',
   flow =>
     timed(events(flow).filter(isNotBid))
-      .keyBy(event => (event.kind === 'person' ? event.id : event.seller))
+      .keyBy(personIn)
       .process('new-sellers', {
         emits: type<readonly number[]>(),
         state: { seen: value<Seen>() },
         onRecord(event, ctx) {
           const { key, state, timers } = ctx
-          const windowEnd = (Math.floor(event.time / SIZE_MS) + 1) * SIZE_MS
+          const windowEnd = windowEndOf(event.time, SIZE_MS)
           const seen = state.seen.get()
           // What was seen in an earlier window counts no more, also when its timer is still to come.
           const before = seen?.windowEnd === windowEnd ? seen : { windowEnd, name: undefined, sells: false }

@@ -6,6 +6,12 @@ import { constants } from 'node:os'
 
 const SAME_SIGNAL_MS = 1000
 export const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+export type StopSignal = (typeof STOP_SIGNALS)[number]
+
+/** Exit status of a process that left at once, as shells count: 130, 143. */
+export function statusOfSignal(signal: StopSignal): number {
+  return 128 + constants.signals[signal]
+}
 
 /**
  * `onFirst` is called once; `onLeave` right before the process is left. The function returned asks for the end as a first signal does:
@@ -18,11 +24,11 @@ export function onStopSignals(onFirst: () => void, onLeave: () => void): () => v
     firstMs = performance.now()
     onFirst()
   }
-  const receive = (signal: (typeof STOP_SIGNALS)[number]): void => {
+  const receive = (signal: StopSignal): void => {
     if (firstMs === undefined) ask()
     else if (performance.now() - firstMs > SAME_SIGNAL_MS) {
       onLeave()
-      process.exit(128 + constants.signals[signal])
+      process.exit(statusOfSignal(signal))
     }
   }
   for (const signal of STOP_SIGNALS) process.on(signal, receive)

@@ -3,6 +3,7 @@ import type { ResolvedRestart } from '../host/options.ts'
 import { nextDelay, type DelayState } from '../host/restart-strategy.ts'
 import { FAILED, REFUSED, USAGE } from './exit-codes.ts'
 import type { RunFlags } from './run.ts'
+import { statusOfSignal, STOP_SIGNALS } from './signals.ts'
 import { formatElapsed } from './units.ts'
 
 /** `error`: why there was no process at all. */
@@ -20,8 +21,7 @@ export type Next =
   | { readonly kind: 'give-up'; readonly status: number }
 
 /** What the command ends with: exit-codes.ts. */
-const LEFT_AT_ONCE = { SIGINT: 130, SIGTERM: 143 }
-const OWN_STATUS: readonly number[] = [0, FAILED, USAGE, REFUSED, ...Object.values(LEFT_AT_ONCE)]
+const OWN_STATUS: readonly number[] = [0, FAILED, USAGE, REFUSED, ...STOP_SIGNALS.map(statusOfSignal)]
 
 /** `isStopping`: the process was told to stop. `random` is a number in [0, 1). */
 export function decideNext(
@@ -41,7 +41,7 @@ export function decideNext(
 
 function ownStatus({ code, signal }: ProcessEnd): number | undefined {
   // Sent by somebody who wants an end, before the process listened for them.
-  if (signal === 'SIGINT' || signal === 'SIGTERM') return LEFT_AT_ONCE[signal]
+  if (signal === 'SIGINT' || signal === 'SIGTERM') return statusOfSignal(signal)
   return code !== null && OWN_STATUS.includes(code) ? code : undefined
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fnv, random, RowSum } from './arithmetic.ts'
 import { benchChain } from './chain.ts'
+import { benchCodec } from './codec.ts'
 import { benchNexmark, QUERIES } from './nexmark/index.ts'
 import { benchState } from './state/index.ts'
 import { benchW1 } from './w1/index.ts'
@@ -44,6 +45,10 @@ for (const query of Object.keys(QUERIES)) {
 test('the chain benchmark measures all three ways', async () => {
   const result = await benchChain(20_480)
   assert.ok(result.privateNs > 0 && result.sharedNs > 0 && result.loopNs > 0)
+})
+
+test('the codec benchmark measures values, keys and key groups', () => {
+  assert.ok(Object.values(benchCodec(1)).every(ns => ns > 0))
 })
 
 test('the state benchmark kills a process and sees the restored one go on', async () => {

@@ -25,7 +25,7 @@ test('murmur3 gives the published values', () => {
   }
 })
 
-test('the hash of a key is the hash of its encoding', () => {
+test('invariant 11: the hash of a key is the hash of its encoding', () => {
   fc.assert(
     fc.property(anyKey, key => hashKey(key) === hashOfEncoding(key)),
     { numRuns: 2000 },
@@ -47,7 +47,7 @@ test('strings of every length are hashed like their encoding, with a zero or a l
   assert.equal(hashKey(long), hashOfEncoding(long))
 })
 
-test('-0 hashes like 0', () => {
+test('invariant 11: -0 hashes like 0', () => {
   assert.equal(hashKey(-0), hashKey(0))
 })
 

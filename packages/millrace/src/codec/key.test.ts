@@ -48,7 +48,7 @@ test('the test vectors of docs/key-encoding.md hold', () => {
   }
 })
 
-test('a key is read back whatever bytes follow it, and can be skipped', () => {
+test('invariant 11: a key is read back whatever bytes follow it, and can be skipped', () => {
   fc.assert(
     fc.property(anyKey, fc.uint8Array({ maxLength: 4 }), (key, more) => {
       const bytes = encoded(key)
@@ -75,7 +75,7 @@ test('a character above U+FFFF whose low bits look like a surrogate is no surrog
   }
 })
 
-test('keys are ordered as their bytes are, whatever bytes follow', () => {
+test('invariant 11: keys are ordered as their bytes are, whatever bytes follow', () => {
   fc.assert(
     fc.property(keyPair, fc.uint8Array({ maxLength: 3 }), fc.uint8Array({ maxLength: 3 }), ([a, b], afterA, afterB) => {
       const order = Math.sign(compareKeys(a, b))
@@ -105,7 +105,7 @@ test('a string that looks like the identity of a tuple is not taken for it', () 
   assert.equal(keyIdentity('plain'), 'plain')
 })
 
-test('NaN and what is not a key are refused by name, and nothing is written', () => {
+test('invariant 11: NaN and what is not a key are refused by name, and nothing is written', () => {
   for (const [bad, shown] of [
     [NaN, 'NaN'],
     [undefined, 'undefined'],
@@ -149,7 +149,7 @@ test('a key may take 64 KiB and not more', () => {
   }
 })
 
-test('only the canonical bytes are read as a key', () => {
+test('invariant 11: only the canonical bytes are read as a key', () => {
   const cases = {
     'no key begins with this tag': ['00', '01', '04', '0a', 'ff'],
     'a number that is NaN or -0': ['05fff8000000000000', '057fffffffffffffff'],

@@ -1,6 +1,6 @@
 /**
  * The rows of one key group of a typed table, in one buffer seen through three views, so that all of a row is one or two cache
- * lines; what finding a row costs is mostly waiting for memory (bench/typed-table.ts).
+ * lines; what finding a row costs is mostly waiting for memory.
  *
  *   row (8-byte aligned)   float64 x width    the accumulator's fields, behind them the window's start if the table has windows
  *                          int32 hash | int32 epoch | int32 written | int32 where: offset in the arena of a key that does not fit

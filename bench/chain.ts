@@ -13,6 +13,7 @@ import { buildOperators } from '../packages/millrace/src/runtime/build.ts'
 import { usePrivateCopies, type Push } from '../packages/millrace/src/runtime/chain.ts'
 import { Counters } from '../packages/millrace/src/runtime/services.ts'
 import { HeapBackend } from '../packages/millrace/src/state/index.ts'
+import { restoredFrom } from '../packages/millrace/src/testing/connector-context.ts'
 
 const CHAINS = 4
 
@@ -63,8 +64,7 @@ async function chain(salt: number): Promise<Push> {
     sourceContext: operator => ({ ...context, operator }),
     sinkContext: operator => ({ ...context, operator }),
   })
-  for (const sink of operators.sinks)
-    await sink.open({ checkpointId: undefined, states: [], committables: [], isAncestor: () => false }, [])
+  for (const sink of operators.sinks) await sink.open(restoredFrom('00000000', undefined), [])
   return operators.sources[0].push
 }
 

@@ -121,10 +121,10 @@ describe('inspect', () => {
       stdout,
       new RegExp(`^endless/${names[0]}: made .* trigger stop\nrun 1, lineage 1, .*parallelism 1, 128 key groups\n`),
     )
-    assert.match(stdout, /\nnumbers +source +[\d,]+ +1\n/)
-    assert.match(stdout, /\ncounts +\w+ +value#1 aggregating \(count\)\n/)
-    assert.match(stdout, /\nout +sink \(files\.writeJson\) +1\n/)
-    assert.match(stdout, /\nsegments\/1-\d+\.seg +chk-\d+ .*base\n/)
+    assert.match(stdout, /\nnumbers +source +1 +[\d,]+ +1\n/)
+    assert.match(stdout, /\ncounts +\w+ +1 +value#1 aggregating \(count\)\n/)
+    assert.match(stdout, /\nout +sink \(files\.writeJson\) +1 +1\n/)
+    assert.match(stdout, /\nsegments\/1-\d+\.seg +chk-\d+ .* 0-127 +base\n/)
     const { snapshot, manifest, entries } = await source.json('inspect latest')
     assert.equal(snapshot, `endless/${names[0]}`)
     assert.equal(manifest.operators.length, 3)
@@ -138,7 +138,10 @@ describe('inspect', () => {
     assert.ok(keyGroups > 1 && keyBytes > 0 && valueBytes > 0)
     const numbers = (await source.json('inspect latest numbers')).operator.source
     assert.deepEqual([numbers.splits.length, numbers.splits[0].position], [1, numbers.records])
-    assert.match((await source.run('inspect latest numbers')).stdout, /\nSPLIT +POSITION +DETAIL\nsplit-0 +\d+ /)
+    assert.match(
+      (await source.run('inspect latest numbers')).stdout,
+      /\nSPLIT +SUBTASK +POSITION +DETAIL\nsplit-0 +0 +\d+ /,
+    )
     assert.match((await source.run('inspect latest out')).stdout, /\nPREPARED FOR +COMMITTABLE\nchk-\d+ +\{/)
   })
 

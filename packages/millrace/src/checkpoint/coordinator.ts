@@ -10,10 +10,11 @@ import { assert } from '../base/assert.ts'
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
-import type { KeyedStateInfo, Manifest, OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
+import type { Manifest, SegmentRef } from '../snapshot/manifest-types.ts'
 import { manifestName, segmentName } from '../snapshot/object-names.ts'
 import { MAX_SEGMENTS } from '../snapshot/merge-policy.ts'
 import type { SegmentNumbers } from './segment-numbers.ts'
+import { composeOperators, composeWatermarks, type OperatorHead } from './compose.ts'
 import { SegmentMerger } from './segment-merger.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { FromSlot, SlotSnapshot, ToSlot } from './mail.ts'
@@ -33,11 +34,7 @@ export type ManifestHead = Pick<
   Manifest,
   'job' | 'run' | 'runId' | 'lineage' | 'token' | 'millrace' | 'parallelism' | 'maxParallelism' | 'nextStateId'
 > & {
-  readonly operators: readonly {
-    readonly name: string
-    readonly kind: string
-    readonly states: readonly KeyedStateInfo[]
-  }[]
+  readonly operators: readonly OperatorHead[]
 }
 
 export interface CoordinatorOptions {
@@ -327,11 +324,6 @@ export class CheckpointCoordinator {
 
   private compose(pending: Pending, part: SlotSnapshot): Manifest {
     const { head } = this.options
-    const byName = new Map(part.operators.map(operator => [operator.name, operator]))
-    const operators: OperatorSnapshot[] = head.operators.map(operator => ({
-      ...operator,
-      ...byName.get(operator.name),
-    }))
     const nowMs = this.world.now()
     return {
       format: 'millrace-manifest',
@@ -343,9 +335,9 @@ export class CheckpointCoordinator {
       durationMs: nowMs - pending.startedAtMs,
       trigger: pending.reason,
       hashVersion: 1,
-      operators,
+      operators: composeOperators(head.operators, [part]),
       segments: this.segmentsWith(part.segment),
-      watermarks: part.watermarks,
+      watermarks: composeWatermarks([part]),
     }
   }
 

@@ -1,6 +1,6 @@
 /** What coordinator and slot tell each other. Plain data: it crosses threads. Segments and records never come this way. */
 import type { JsonObject } from '../base/json.ts'
-import type { OperatorSnapshot, SegmentRef } from '../snapshot/manifest-types.ts'
+import type { SegmentRef, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
 
 export type ToSlot =
   | { readonly type: 'trigger'; readonly trigger: Trigger }
@@ -29,9 +29,10 @@ export type FromSlot =
   | { readonly type: 'rows'; readonly sink: string; readonly committable: string; readonly rows: Uint8Array }
   | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly message: string }
 
-/** What a slot contributes to a manifest. */
+/** What one slot contributes to a manifest (compose.ts puts them together). */
 export interface SlotSnapshot {
-  readonly operators: readonly Pick<OperatorSnapshot, 'name' | 'source' | 'sink' | 'operatorState'>[]
+  /** Of the operators that have more than keyed state. */
+  readonly operators: readonly SubtaskSnapshot[]
   readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
   /** Undefined when no state changed. */
   readonly segment: SegmentRef | undefined

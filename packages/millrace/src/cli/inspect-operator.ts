@@ -14,7 +14,7 @@ export function describeOperator(
 ): Answer {
   const states = operator.states.map(state => ({ ...state, ...totalOf(counts.get(state.id)!) }))
   const parts = [
-    `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)})\n`,
+    `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)}), parallelism ${operator.parallelism}\n`,
     ...(states.length === 0 ? [] : [formatTable(STATE_COLUMNS, states.map(stateRow))]),
     ...operatorStateText(operator),
     ...sourceText(operator),
@@ -79,12 +79,19 @@ function operatorStateText({ operatorState = {} }: OperatorSnapshot): string[] {
   return rows.length === 0 ? [] : [formatTable([{ title: 'STATE (not keyed)' }, { title: 'VALUES PER SUBTASK' }], rows)]
 }
 
-const SPLIT_COLUMNS = [{ title: 'SPLIT' }, { title: 'POSITION' }, { title: 'DETAIL' }, { title: '' }]
+const SPLIT_COLUMNS = [
+  { title: 'SPLIT' },
+  { title: 'SUBTASK', right: true },
+  { title: 'POSITION' },
+  { title: 'DETAIL' },
+  { title: '' },
+]
 
 function sourceText({ source }: OperatorSnapshot): string[] {
   if (source === undefined) return []
-  const rows = source.splits.map(({ id, position, detail, ended }) => [
+  const rows = source.splits.map(({ id, subtask, position, detail, ended }) => [
     id,
+    String(subtask),
     JSON.stringify(position),
     JSON.stringify(detail),
     ended ? 'ended' : '',

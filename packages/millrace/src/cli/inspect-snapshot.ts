@@ -35,19 +35,21 @@ ${formatBytes(sizeBytes)} in ${formatNumberOf(segments.length, 'segment')}, ${fo
 const OPERATOR_COLUMNS = [
   { title: 'OPERATOR' },
   { title: 'KIND' },
+  { title: 'SUBTASKS', right: true },
   { title: 'STATES (name#id kind)' },
   { title: 'RECORDS', right: true },
   { title: 'SPLITS', right: true },
   { title: 'COMMITTABLES', right: true },
 ]
 
-function operatorRow({ name, kind, states, source, sink, operatorState }: OperatorSnapshot): string[] {
+function operatorRow({ name, kind, parallelism, states, source, sink, operatorState }: OperatorSnapshot): string[] {
   const keyed = states.map(state => `${state.name}#${state.id} ${state.kind}`)
   const lists = Object.keys(operatorState ?? {}).map(state => `${state} (not keyed)`)
   const ended = source?.splits.filter(split => split.ended).length ?? 0
   return [
     name,
     sink === undefined ? kind : `${kind} (${sink.type})`,
+    formatCount(parallelism),
     [...keyed, ...lists].join(', '),
     source === undefined ? '' : formatCount(source.records),
     source === undefined ? '' : `${source.splits.length}${ended === 0 ? '' : `, ${ended} ended`}`,
@@ -61,17 +63,19 @@ const SEGMENT_COLUMNS = [
   { title: 'SIZE', right: true },
   { title: 'ENTRIES', right: true },
   { title: 'TOMBSTONES', right: true },
+  { title: 'KEY GROUPS', right: true },
   { title: '' },
 ]
 
 function segmentsText({ segments }: Manifest): string {
   if (segments.length === 0) return 'no segments: the job had no keyed state\n'
-  const rows = segments.map(({ file, checkpoint, sizeBytes, entries, tombstones, base }) => [
+  const rows = segments.map(({ file, checkpoint, sizeBytes, entries, tombstones, keyGroups, base }) => [
     file,
     formatSnapshotId('checkpoint', checkpoint),
     formatBytes(sizeBytes),
     formatCount(entries),
     formatCount(tombstones),
+    `${keyGroups[0]}-${keyGroups[1] - 1}`,
     base ? 'base' : '',
   ])
   return formatTable(SEGMENT_COLUMNS, rows)

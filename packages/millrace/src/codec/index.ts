@@ -3,6 +3,15 @@ export { ByteWriter } from './byte-writer.ts'
 export { crc32 } from './crc.ts'
 export { compareKeys, decodeKey, describeKey, encodeKey, keyIdentity, skipKey } from './key.ts'
 export type { Key } from './key.ts'
-export { HASH_VERSION, hashKey, hashKeyInt32, keyGroupOf, keyGroupOfHash } from './key-hash.ts'
+export {
+  HASH_VERSION,
+  hashKey,
+  hashKeyInt32,
+  keyGroupOf,
+  keyGroupOfHash,
+  keyGroupRange,
+  subtaskOfKeyGroup,
+} from './key-hash.ts'
+export type { KeyGroupRange } from './key-hash.ts'
 export { murmur3 } from './murmur3.ts'
 export { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'

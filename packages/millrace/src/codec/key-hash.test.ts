@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ByteWriter } from './byte-writer.ts'
-import { hashKey, hashKeyInt32, keyGroupOf, keyGroupOfHash } from './key-hash.ts'
+import { hashKey, hashKeyInt32, keyGroupOf, keyGroupOfHash, keyGroupRange, subtaskOfKeyGroup } from './key-hash.ts'
 import { anyKey } from './key-samples.test.ts'
 import { encodeKey, type Key } from './key.ts'
 import { murmur3 } from './murmur3.ts'
@@ -82,4 +82,30 @@ test('the key group of a hash is its unsigned remainder, whatever the maximum pa
     },
   )
   fc.assert(fc.property(fc.string(), key => assert.equal(hashKeyInt32(key) >>> 0, hashKey(key))))
+})
+
+test('every key group is in the range of the one subtask that has it, and the ranges follow each other', () => {
+  const scale = fc
+    .integer({ min: 1, max: 32_768 })
+    .chain(max =>
+      fc.tuple(fc.oneof(fc.integer({ min: 1, max }), fc.integer({ min: 1, max: Math.min(max, 8) })), fc.constant(max)),
+    )
+  fc.assert(
+    fc.property(scale, ([parallelism, max]) => {
+      let next = 0
+      let smallest = Infinity
+      let largest = 0
+      for (let subtask = 0; subtask < parallelism; subtask++) {
+        const [start, end] = keyGroupRange(subtask, parallelism, max)
+        assert.equal(start, next)
+        for (let group = start; group < end; group++) assert.equal(subtaskOfKeyGroup(group, parallelism, max), subtask)
+        smallest = Math.min(smallest, end - start)
+        largest = Math.max(largest, end - start)
+        next = end
+      }
+      assert.equal(next, max)
+      assert.ok(smallest >= 1 && largest - smallest <= 1, `${smallest} to ${largest} key groups`)
+    }),
+    { numRuns: 50, examples: [[[32_767, 32_768]], [[3, 128]], [[128, 128]], [[1, 1]]] },
+  )
 })

@@ -40,6 +40,20 @@ export function keyGroupOfHash(hash: number, maxParallelism: number): number {
   return ((((hash >>> 1) % maxParallelism) << 1) | (hash & 1)) % maxParallelism
 }
 
+/** Key groups from `start` to before `end`. */
+export type KeyGroupRange = readonly [start: number, end: number]
+
+/** The key groups of a subtask, maybe none: those with `subtaskOfKeyGroup(group) === subtask`. Flink: KeyGroupRangeAssignment. */
+export function keyGroupRange(subtask: number, parallelism: number, maxParallelism: number): KeyGroupRange {
+  const start = Math.ceil((subtask * maxParallelism) / parallelism)
+  return [start, Math.ceil(((subtask + 1) * maxParallelism) / parallelism)]
+}
+
+/** Which of `parallelism` subtasks has the key group. */
+export function subtaskOfKeyGroup(keyGroup: number, parallelism: number, maxParallelism: number): number {
+  return Math.floor((keyGroup * parallelism) / maxParallelism)
+}
+
 /** `hashKey(key) | 0`, for the hot path: as a signed integer it stays out of V8's heap. */
 export function hashKeyInt32(key: Key): number {
   if (typeof key === 'string') return hashString(key)

@@ -105,10 +105,18 @@ export interface SinkContext extends ConnectorContext {
 export interface RestoredSink {
   /** Of the snapshot this attempt starts from; undefined on a fresh start. */
   readonly checkpointId: number | undefined
-  /** What `prepareCommit` returned as `state` in that snapshot, one per subtask that had one. */
+  /**
+   * What `prepareCommit` returned as `state` in that snapshot, of the subtasks that this one takes over: one, none, or several if
+   * there were more subtasks than now.
+   */
   readonly states: readonly Json[]
-  /** Committables of that snapshot whose commit was not acknowledged. `commit` is called with them right after `open`. */
+  /**
+   * Committables of that snapshot whose commit was not acknowledged, this subtask's share of them. `commit` is called with them right
+   * after `open`.
+   */
   readonly committables: readonly Json[]
+  /** Those of all subtasks: for a sink whose subtasks share a place, so that none clears away what another one takes over. */
+  readonly all: { readonly states: readonly Json[]; readonly committables: readonly Json[] }
   /** Whether output committed by that checkpoint of this job is part of this attempt's past. Other output of this job must be hidden. */
   isAncestor(runId: string, checkpointId: number): boolean
 }
@@ -134,6 +142,6 @@ export interface SinkWriter<T> {
 
 export interface Prepared {
   readonly committables: readonly Json[]
-  /** What this subtask needs to go on after a restore, such as a part that stays open. */
+  /** What this subtask needs to go on after a restore, such as a part that stays open. `null` is none. */
   readonly state?: Json
 }

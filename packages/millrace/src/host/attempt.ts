@@ -159,6 +159,7 @@ function headOperators(graph: JobGraph, plan: RestorePlan): ManifestHead['operat
   return jobStates(graph.graph).operators.map(({ name, kind, states }) => ({
     name,
     kind,
+    parallelism: 1,
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
       const ttlMs = ttlOf(graph, name, state)
@@ -188,7 +189,10 @@ function slotPlan(
   return {
     job,
     runId,
+    slot: 0,
+    parallelism: 1,
     maxParallelism: options.maxParallelism,
+    keyGroups: [0, options.maxParallelism],
     compression: options.checkpointing.compression,
     stateIds: stateIds(plan),
     dictionary: { maxParallelism: options.maxParallelism, hashVersion: 1, states: Object.fromEntries(states) },

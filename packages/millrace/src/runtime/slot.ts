@@ -11,14 +11,17 @@
 import { assert, unreachable } from '../base/assert.ts'
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
-import { ByteWriter, encodeValue } from '../codec/index.ts'
+import type { Json } from '../base/json.ts'
+import { ByteWriter, encodeValue, type KeyGroupRange } from '../codec/index.ts'
 import type { ConnectorContext, SinkContext, SourceContext } from '../connectors/contract.ts'
 import type { JobGraph } from '../graph/index.ts'
-import type { Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
+import type { CarriedCommittable, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
+import { shareOfLists, shareOfSink, shareOfSource, type Subtask } from '../snapshot/redistribute.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
 import { HeapBackend, type StateBackend, type StateId } from '../state/index.ts'
 import { buildOperators, type Operators } from './build.ts'
 import { carry } from './carried-error.ts'
+import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
 import type { SourceHost } from './operators/source-task.ts'
 import { NO_SPLIT, type EventTimeOperator } from './operators/event-time.ts'
@@ -31,7 +34,12 @@ import { SnapshotTask } from './snapshot-task.ts'
 export interface SlotPlan {
   readonly job: string
   readonly runId: string
+  /** Which of how many slots: it holds the subtasks of that index. */
+  readonly slot: number
+  readonly parallelism: number
   readonly maxParallelism: number
+  /** All its keyed state lies in these key groups. */
+  readonly keyGroups: KeyGroupRange
   readonly compression: 'zstd' | 'none'
   readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
   readonly dictionary: SegmentDictionary
@@ -46,9 +54,6 @@ export interface RestoreFrom {
   /** Output of these runs up to these checkpoints is this attempt's past. */
   readonly past: readonly { readonly runId: string; readonly from: number; readonly through: number }[]
 }
-
-/** In the manifest, the one split of event time that comes after operators with state. No source has an empty name. */
-const SHARED_SPLIT = ':'
 
 /** A slice of a snapshot within a step. */
 const SLICE_MS = 1
@@ -109,8 +114,9 @@ export class Slot {
     const wanted = new Set(Object.values(this.plan.stateIds).flatMap(states => Object.values(states)))
     await restoreState(this.platform.store, this.backend, from.manifest, wanted)
     for (const operator of this.operators.processes) {
-      const lists = this.restoredOperator(operator.name)?.operatorState
-      if (lists !== undefined) operator.restore(lists)
+      const restored = this.restoredOperator(operator.name)
+      if (restored !== undefined)
+        operator.restore(shareOfLists(restored, this.subtask, state => operator.isUnion(state)))
     }
     failpoint('restore.after-load')
   }
@@ -120,8 +126,9 @@ export class Slot {
     const { sources, sinks, eventTimes } = this.operators
     for (const sink of sinks) await this.openSink(sink)
     for (const [index, source] of sources.entries()) {
-      const restored = this.restoredOperator(source.node.name)?.source
-      const active = await source.open(restored, (eventTime, split) =>
+      const restored = this.restoredOperator(source.node.name)
+      const share = restored && shareOfSource(restored, this.subtask)
+      const active = await source.open(share, (eventTime, split) =>
         this.restoredHighest(eventTime, `${source.node.name}:${split}`),
       )
       if (active) this.sourceTurn = index
@@ -133,18 +140,28 @@ export class Slot {
   }
 
   private async openSink(sink: Operators['sinks'][number]): Promise<void> {
-    const restored = this.restoredOperator(sink.node.name)?.sink
+    const restored = this.restoredOperator(sink.node.name)
+    const share = restored && shareOfSink(restored, this.subtask)
     const past = this.plan.restore?.past ?? []
     await sink.open(
       {
         checkpointId: this.plan.restore?.manifest.id,
-        states: restored?.states ?? [],
-        committables: restored?.committables.map(committable => committable.value) ?? [],
+        states: share?.states ?? [],
+        committables: valuesOf(share?.committables),
+        all: {
+          states: restored?.sink?.states.filter(state => state !== null) ?? [],
+          committables: valuesOf(restored?.sink?.committables),
+        },
         isAncestor: (runId, checkpoint) =>
           past.some(span => span.runId === runId && checkpoint >= span.from && checkpoint <= span.through),
       },
-      restored?.committables ?? [],
+      share?.committables ?? [],
     )
+  }
+
+  /** Of every operator. */
+  private get subtask(): Subtask {
+    return { subtask: this.plan.slot, parallelism: this.plan.parallelism }
   }
 
   private restoredOperator(name: string): OperatorSnapshot | undefined {
@@ -287,8 +304,7 @@ export class Slot {
       operators.push({ name: source.node.name, source: source.snapshot(index === this.sourceTurn) })
     }
     for (const operator of processes) {
-      const lists = Object.entries(operator.snapshot()).map(([state, values]) => [state, [values]])
-      operators.push({ name: operator.name, operatorState: Object.fromEntries(lists) })
+      operators.push({ name: operator.name, operatorState: operator.snapshot() })
     }
     const watermarks: { [id: string]: { [split: string]: number | null } } = {}
     for (const eventTime of eventTimes) {
@@ -307,8 +323,8 @@ export class Slot {
   }
 
   private segmentTarget() {
-    const { compression, dictionary, maxParallelism } = this.plan
-    return { store: this.platform.store, compression, dictionary, maxParallelism }
+    const { compression, dictionary, maxParallelism, keyGroups } = this.plan
+    return { store: this.platform.store, compression, dictionary, maxParallelism, keyGroups }
   }
 
   private complete(checkpointId: number): void {
@@ -383,4 +399,8 @@ export class Slot {
       },
     }
   }
+}
+
+function valuesOf(committables: readonly CarriedCommittable[] = []): Json[] {
+  return committables.map(({ value }) => value)
 }

@@ -2,6 +2,7 @@
  * A checkpoint in a slot, from the barrier to the acknowledgement: serialises frozen state in slices between records, writes the
  * segment in the background, and waits for the sinks to prepare their commit.
  */
+import type { KeyGroupRange } from '../codec/index.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
 import { SegmentWriter } from '../snapshot/segment-writer.ts'
 import type { SegmentRef } from '../snapshot/manifest-types.ts'
@@ -19,6 +20,8 @@ export interface SegmentTarget {
   readonly compression: 'zstd' | 'none'
   readonly dictionary: SegmentDictionary
   readonly maxParallelism: number
+  /** All entries lie in these. */
+  readonly keyGroups: KeyGroupRange
 }
 
 export class SnapshotTask {
@@ -131,6 +134,7 @@ export class SnapshotTask {
       base: trigger.full || trigger.baseCheckpointId === undefined,
       checkpoint: trigger.checkpointId,
       maxParallelism: target.maxParallelism,
+      keyGroups: target.keyGroups,
     }
   }
 }

@@ -2,6 +2,7 @@
  * What a snapshot is made of, as facts. A manifest is readable JSON, checksummed, and names everything by relative references.
  */
 import type { Json } from '../base/json.ts'
+import type { KeyGroupRange } from '../codec/key-hash.ts'
 
 export type SnapshotKind = 'checkpoint' | 'savepoint'
 
@@ -28,19 +29,24 @@ export interface Manifest {
   /** State ids are never reused in a job; this is the next free one. */
   readonly nextStateId: number
   readonly operators: readonly OperatorSnapshot[]
-  /** Newest first: of two entries with the same key, the one in the earlier segment wins. */
+  /**
+   * Newest first: of two entries with the same key, the one in the earlier segment wins. Those of one checkpoint, one per slot, stand
+   * together and share no key (segment-layers.ts).
+   */
   readonly segments: readonly SegmentRef[]
-  /** Event time reached, per event-time transformation and split (see runtime/event-time). */
+  /** Event time reached, per event-time transformation and split (checkpoint/compose.ts says which). */
   readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
 }
 
 export interface OperatorSnapshot {
   readonly name: string
   readonly kind: string
+  /** How many subtasks it had, in slots 0 to before this. */
+  readonly parallelism: number
   readonly states: readonly KeyedStateInfo[]
-  /** Sources: every split with its position; the reading turn. */
+  /** Sources: every split with its position; the reading turns. */
   readonly source?: SourceSnapshot
-  /** Sinks: one state per subtask that has one, and every committable whose commit was not acknowledged. */
+  /** Sinks: the state of each subtask, and every committable whose commit was not acknowledged. */
   readonly sink?: SinkSnapshot
   /** Operator state of process operators, by state name: one list per subtask (values in the value codec, base64). */
   readonly operatorState?: { readonly [state: string]: readonly (readonly string[])[] }
@@ -56,14 +62,21 @@ export interface KeyedStateInfo {
 }
 
 export interface SourceSnapshot {
-  readonly splits: readonly SplitSnapshot[]
-  /** Records handed out since the fresh start. */
+  readonly splits: readonly (SplitSnapshot & { readonly subtask: number })[]
+  /** Records handed out since the fresh start, by all subtasks. */
   readonly records: number
-  /**
-   * Which split is being read and how many records its turn still has, and whether it is this source's turn among the sources of
-   * the slot: the order of reading survives a restart.
-   */
-  readonly turn: { readonly split: number; readonly remaining: number; readonly active: boolean }
+  /** By subtask. */
+  readonly turns: readonly Turn[]
+}
+
+/** The order of reading survives a restart. */
+export interface Turn {
+  /** Index of the split being read, among the subtask's own in the order of the list. */
+  readonly split: number
+  /** How many records its turn still has. */
+  readonly remaining: number
+  /** Whether it is this source's turn among the sources of the slot. */
+  readonly active: boolean
 }
 
 export interface SplitSnapshot {
@@ -76,6 +89,7 @@ export interface SplitSnapshot {
 export interface SinkSnapshot {
   readonly type: string
   readonly retracts: boolean
+  /** By subtask, null where one has none; empty when none has. */
   readonly states: readonly Json[]
   readonly committables: readonly CarriedCommittable[]
 }
@@ -86,6 +100,28 @@ export interface CarriedCommittable {
   readonly value: Json
 }
 
+/** What one subtask of an operator contributes to an OperatorSnapshot. */
+export interface SubtaskSnapshot {
+  readonly name: string
+  readonly source?: SubtaskSource
+  readonly sink?: SubtaskSink
+  /** By state name: its elements (value codec, base64). */
+  readonly operatorState?: { readonly [state: string]: readonly string[] }
+}
+
+export interface SubtaskSource {
+  readonly splits: readonly SplitSnapshot[]
+  readonly records: number
+  readonly turn: Turn
+}
+
+export interface SubtaskSink {
+  readonly type: string
+  readonly retracts: boolean
+  readonly state?: Json
+  readonly committables: readonly CarriedCommittable[]
+}
+
 export interface SegmentRef {
   /** Relative: `segments/<token>-<number>.seg`. */
   readonly file: string
@@ -94,9 +130,11 @@ export interface SegmentRef {
   readonly tombstones: number
   /** crc32 of the footer and index, so that a swapped file is noticed. */
   readonly checksum: number
-  /** A base holds everything: no segment after it in the list is needed. */
+  /** Those of a base's checkpoint hold everything: no segment after them in the list is needed. */
   readonly base: boolean
   /** The checkpoint that wrote it (for a merge: the newest one merged). */
   readonly checkpoint: number
   readonly maxParallelism: number
+  /** All its keys lie in these key groups. */
+  readonly keyGroups: KeyGroupRange
 }

@@ -16,33 +16,39 @@ const full: Manifest = sampleManifest({
     {
       name: 'lines',
       kind: 'source',
+      parallelism: 2,
       states: [],
       source: {
         splits: [
-          { id: 'a.txt', detail: { size: 10 }, position: 3, ended: false },
-          { id: 'b.txt', detail: null, position: null, ended: true },
+          { id: 'a.txt', detail: { size: 10 }, position: 3, ended: false, subtask: 0 },
+          { id: 'b.txt', detail: null, position: null, ended: true, subtask: 1 },
         ],
         records: 17,
-        turn: { split: 0, remaining: 5, active: true },
+        turns: [
+          { split: 0, remaining: 5, active: true },
+          { split: 0, remaining: 512, active: false },
+        ],
       },
     },
     {
       name: 'counts',
       kind: 'keyedProcess',
+      parallelism: 2,
       states: [
         { id: 3, name: 'value', kind: 'aggregating', schema: null },
         { id: 4, name: 'seen', kind: 'map', schema: { type: 'string' }, ttlMs: 1000 },
       ],
     },
-    { name: 'spread', kind: 'process', states: [], operatorState: { list: [['AAE='], []] } },
+    { name: 'spread', kind: 'process', parallelism: 2, states: [], operatorState: { list: [['AAE='], []] } },
     {
       name: 'out',
       kind: 'sink',
+      parallelism: 2,
       states: [],
       sink: {
         type: 'files.writeJson',
         retracts: true,
-        states: [{ open: 'part' }],
+        states: [null, { open: 'part' }],
         committables: [
           { checkpoint: 6, value: 'part-1' },
           { checkpoint: 7, value: { a: [1] } },
@@ -197,9 +203,25 @@ test('operators, splits, states and state ids occur once, and ids lie below the 
   refuses('SNAPSHOT_DAMAGED', /operatorState\.x/, {
     operators: [{ ...counts, operatorState: { x: ['not a list of lists'] } }],
   })
-  refuses('SNAPSHOT_DAMAGED', /turn\.remaining/, {
-    operators: [{ ...source, source: { ...source.source, turn: { split: 0, remaining: null, active: true } } }],
+})
+
+test('what belongs to a subtask belongs to one that the operator has', () => {
+  const [source, , process, sink] = full.operators
+  const { splits, turns } = source.source!
+  const refusesSource = (pattern: RegExp, changes: object): void =>
+    refuses('SNAPSHOT_DAMAGED', pattern, { operators: [{ ...source, source: { ...source.source, ...changes } }] })
+  refusesSource(/splits\[1\]\.subtask/, { splits: [splits[0], { ...splits[1], subtask: 2 }] })
+  refusesSource(/splits\[0\]\.subtask/, { splits: [{ ...splits[0], subtask: -1 }] })
+  refusesSource(/source\.turns: expected at most one/, { turns: [...turns, turns[0]] })
+  refusesSource(/turns\[0\]\.remaining/, { turns: [{ split: 0, remaining: null, active: true }] })
+  refusesSource(/turns\[0\]\.split/, { turns: [{ ...turns[0], split: 1 }] })
+  refusesSource(/turns\[1\]\.split/, { splits: [splits[0]], turns: [turns[0], { ...turns[1], split: 1 }] })
+  refuses('SNAPSHOT_DAMAGED', /operators\[0\]\.parallelism/, { operators: [{ ...source, parallelism: 0 }] })
+  refuses('SNAPSHOT_DAMAGED', /operators\[0\]\.parallelism/, { operators: [{ ...source, parallelism: 70_000 }] })
+  refuses('SNAPSHOT_DAMAGED', /operatorState\.list: expected at most/, {
+    operators: [{ ...process, operatorState: { list: [[], [], []] } }],
   })
+  refuses('SNAPSHOT_DAMAGED', /sink\.states: expected at most/, { operators: [{ ...sink, parallelism: 1 }] })
 })
 
 test('segments are newest first, each once, and none is newer than the manifest', () => {
@@ -210,8 +232,18 @@ test('segments are newest first, each once, and none is newer than the manifest'
   refuses('SNAPSHOT_DAMAGED', /sizeBytes/, { segments: [{ ...base, sizeBytes: 0 }] })
   refuses('SNAPSHOT_DAMAGED', /checksum/, { segments: [{ ...base, checksum: 2 ** 32 }] })
   refuses('SNAPSHOT_DAMAGED', /segments\[0\]\.base/, { segments: [{ ...base, base: 1 }] })
+  for (const keyGroups of [undefined, [0], [0, 129], [-1, 5], [5, 5], [0, 1, 2], ['0', 1], [0.5, 1]])
+    refuses('SNAPSHOT_DAMAGED', /segments\[0\]\.keyGroups/, { segments: [{ ...base, keyGroups }] })
   // A first checkpoint without state has no segment, so the next one is a delta with nothing below it.
   for (const segments of [[], [a]]) assert.deepEqual(decode({ segments }).segments, segments)
+})
+
+test('the segments of one checkpoint are one layer: all of them are a base, or none', () => {
+  const base = full.segments[2]
+  const half = { ...base, file: 'segments/1-3.seg', keyGroups: [0, 64] as const }
+  const other = { ...base, keyGroups: [64, 128] as const }
+  assert.deepEqual(decode({ segments: [half, other] }).segments, [half, other])
+  refuses('SNAPSHOT_DAMAGED', /segments\[1\]\.base/, { segments: [half, { ...other, base: false }] })
 })
 
 test('invariant 4: segments of another max parallelism are not mixed in one manifest', () => {
@@ -229,7 +261,9 @@ test('invariant 4: the first checkpoint, and the first after a change of max par
 
 test('names from a manifest do not reach the prototype of objects', () => {
   const states = JSON.parse('{"__proto__": [["AA=="]]}') as Json
-  const decoded = decode({ operators: [{ name: '__proto__', kind: 'process', states: [], operatorState: states }] })
+  const decoded = decode({
+    operators: [{ name: '__proto__', kind: 'process', parallelism: 1, states: [], operatorState: states }],
+  })
   assert.equal(({} as { polluted?: unknown }).polluted, undefined)
   assert.deepEqual(Object.keys(decoded.operators[0].operatorState!), ['__proto__'])
 })

@@ -121,6 +121,7 @@ function checkOperators(fields: Fields, file: string): void {
   for (const operator of fields.objects('operators')) {
     addOnce(names, operator.text('name'), name => damaged(file, `names the operator '${name}' twice`))
     operator.text('kind')
+    const parallelism = operator.integer('parallelism', 1, PARALLELISM_LIMIT)
     const stateNames = new Set<string>()
     for (const state of operator.objects('states')) {
       const id = state.integer('id', 0, nextStateId - 1)
@@ -132,39 +133,50 @@ function checkOperators(fields: Fields, file: string): void {
       state.json('schema')
       if (state.has('ttlMs')) state.number('ttlMs', 1)
     }
-    if (operator.has('source')) checkSource(operator.object('source'), file)
-    if (operator.has('sink')) checkSink(operator.object('sink'), checkpoint)
-    if (operator.has('operatorState')) checkOperatorState(operator.object('operatorState'))
+    if (operator.has('source')) checkSource(operator.object('source'), parallelism, file)
+    if (operator.has('sink')) checkSink(operator.object('sink'), parallelism, checkpoint)
+    if (operator.has('operatorState')) checkOperatorState(operator.object('operatorState'), parallelism)
   }
 }
 
-function checkSource(source: Fields, file: string): void {
+function checkSource(source: Fields, parallelism: number, file: string): void {
   const ids = new Set<string>()
+  const counts = new Map<number, number>()
   for (const split of source.objects('splits')) {
     addOnce(ids, split.text('id'), id => damaged(file, `names the split '${id}' twice at ${source.pathOf('splits')}`))
     split.json('detail')
     split.json('position')
     split.boolean('ended')
+    const subtask = split.integer('subtask', 0, parallelism - 1)
+    counts.set(subtask, (counts.get(subtask) ?? 0) + 1)
   }
   source.integer('records')
-  const turn = source.object('turn')
-  turn.integer('split')
-  turn.integer('remaining')
-  turn.boolean('active')
+  checkSubtasks(source, 'turns', parallelism)
+  for (const [subtask, turn] of source.objects('turns').entries()) {
+    turn.integer('split', 0, Math.max(0, (counts.get(subtask) ?? 0) - 1))
+    turn.integer('remaining')
+    turn.boolean('active')
+  }
 }
 
-function checkSink(sink: Fields, checkpoint: number): void {
+/** A list by subtask. */
+function checkSubtasks(fields: Fields, name: string, parallelism: number): void {
+  if (fields.list(name).length > parallelism) fields.fail(name, `at most one for each of ${parallelism} subtasks`)
+}
+
+function checkSink(sink: Fields, parallelism: number, checkpoint: number): void {
   sink.text('type')
   sink.boolean('retracts')
-  sink.list('states')
+  checkSubtasks(sink, 'states', parallelism)
   for (const committable of sink.objects('committables')) {
     committable.integer('checkpoint', 1, checkpoint)
     committable.json('value')
   }
 }
 
-function checkOperatorState(states: Fields): void {
+function checkOperatorState(states: Fields, parallelism: number): void {
   for (const name of states.names()) {
+    checkSubtasks(states, name, parallelism)
     const isLists = states
       .list(name)
       .every(values => Array.isArray(values) && values.every(value => typeof value === 'string'))
@@ -177,7 +189,8 @@ function checkSegments(fields: Fields, file: string): void {
   const maxParallelism = fields.integer('maxParallelism')
   const files = new Set<string>()
   let newest = checkpoint
-  for (const segment of fields.objects('segments')) {
+  const segments = fields.objects('segments')
+  for (const [index, segment] of segments.entries()) {
     addOnce(files, segmentReference(segment, file), name => damaged(file, `names the segment ${name} twice`))
     segment.integer('sizeBytes', 1)
     segment.integer('entries')
@@ -187,8 +200,19 @@ function checkSegments(fields: Fields, file: string): void {
     newest = segment.integer('checkpoint', 1, newest)
     // Invariant 4: keys of one manifest lie in key groups by one rule.
     segment.integer('maxParallelism', maxParallelism, maxParallelism)
-    segment.boolean('base')
+    checkKeyGroups(segment, maxParallelism)
+    const base = segment.boolean('base')
+    const above = segments[index - 1]
+    if (above !== undefined && above.integer('checkpoint') === newest && above.boolean('base') !== base)
+      segment.fail('base', 'the same for all segments of one checkpoint')
   }
+}
+
+function checkKeyGroups(segment: Fields, maxParallelism: number): void {
+  const [start, end, ...more] = segment.list('keyGroups')
+  const isRange = Number.isInteger(start) && Number.isInteger(end) && 0 <= Number(start) && Number(start) < Number(end)
+  if (!isRange || Number(end) > maxParallelism || more.length > 0)
+    segment.fail('keyGroups', `[start, end) within 0 to ${maxParallelism}`)
 }
 
 /** The file that a manifest refers to. @throws BAD_REFERENCE when it could lead out of the folder */

@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { failpoint } from '../base/failpoint.ts'
+import type { KeyGroupRange } from '../codec/index.ts'
 import type { ObjectWriter, SnapshotStore } from '../store/index.ts'
 import { type EntryMerge, mergeEntries } from './entry-merge.ts'
 import type { SegmentRef } from './manifest-types.ts'
@@ -62,8 +63,20 @@ export async function mergeSegments(request: MergeRequest): Promise<SegmentRef> 
     throw error
   })
   failpoint('merge.after-finish')
-  const { maxParallelism } = dictionary
-  return { file: output.name, ...summary, base: intoBase, checkpoint: checkpointId, maxParallelism }
+  return {
+    file: output.name,
+    ...summary,
+    base: intoBase,
+    checkpoint: checkpointId,
+    maxParallelism: dictionary.maxParallelism,
+    keyGroups: coveredBy(inputs),
+  }
+}
+
+function coveredBy(inputs: readonly SegmentRef[]): KeyGroupRange {
+  const starts = inputs.map(({ keyGroups }) => keyGroups[0])
+  const ends = inputs.map(({ keyGroups }) => keyGroups[1])
+  return [Math.min(...starts), Math.max(...ends)]
 }
 
 async function writeMerged(

@@ -15,32 +15,36 @@ import {
 const source = (name: string): OperatorSnapshot => ({
   name,
   kind: 'source',
+  parallelism: 1,
   states: [],
   source: {
-    splits: [{ id: 'a', detail: null, position: 1, ended: false }],
+    splits: [{ id: 'a', detail: null, position: 1, ended: false, subtask: 0 }],
     records: 1,
-    turn: { split: 0, remaining: 0, active: true },
+    turns: [{ split: 0, remaining: 0, active: true }],
   },
 })
 const keyed = (name: string, ...states: [id: number, name: string, kind: string][]): OperatorSnapshot => ({
   name,
   kind: 'keyedProcess',
+  parallelism: 1,
   states: states.map(([id, state, kind]) => ({ id, name: state, kind, schema: null })),
 })
 const sink = (name: string, committables = 0, states = 0, type = 'files.writeJson'): OperatorSnapshot => ({
   name,
   kind: 'sink',
+  parallelism: Math.max(1, states),
   states: [],
   sink: {
     type,
     retracts: true,
-    states: Array.from({ length: states }, () => null),
+    states: Array.from({ length: states }, () => 'open'),
     committables: Array.from({ length: committables }, () => ({ checkpoint: 1, value: null })),
   },
 })
 const plain = (name: string, ...states: string[]): OperatorSnapshot => ({
   name,
   kind: 'process',
+  parallelism: 1,
   states: [],
   operatorState: Object.fromEntries(states.map(state => [state, [[]]])),
 })

@@ -1,5 +1,6 @@
 /** Segments for tests: written from plain entries into a store in memory, and read back as plain entries. */
 import { Buffer } from 'node:buffer'
+import type { KeyGroupRange } from '../codec/index.ts'
 import { MemoryStore } from '../store/memory/index.ts'
 import type { SnapshotStore } from '../store/index.ts'
 import type { SegmentRef } from './manifest-types.ts'
@@ -21,6 +22,7 @@ export interface SampleSegment {
   readonly base?: boolean
   readonly checkpoint?: number
   readonly maxParallelism?: number
+  readonly keyGroups?: KeyGroupRange
 }
 
 export const SAMPLE_STATES: { readonly [id: number]: SegmentState } = {
@@ -59,6 +61,7 @@ export function sampleStore(): MemoryStore {
 /** Sorts the entries, keeps the last of each key, and writes them. */
 export async function writeSample(store: SnapshotStore, segment: SampleSegment): Promise<SegmentRef> {
   const { file = 'segments/1-1.seg', compression = 'zstd', base = true, checkpoint = 7, maxParallelism = 128 } = segment
+  const { keyGroups = [0, maxParallelism] } = segment
   const writer = new SegmentWriter({
     segmentId: 1,
     checkpointId: checkpoint,
@@ -73,7 +76,7 @@ export async function writeSample(store: SnapshotStore, segment: SampleSegment):
   const summary = writer.end()
   for (const bytes of writer.takeReady()) await object.write(bytes)
   await object.finish()
-  return { file, ...summary, base, checkpoint, maxParallelism }
+  return { file, ...summary, base, checkpoint, maxParallelism, keyGroups }
 }
 
 export function sorted(entries: readonly SampleEntry[]): SampleEntry[] {

@@ -124,10 +124,12 @@ export function restoredFrom(
   checkpointId: number | undefined,
   parts: Partial<RestoredSink> = {},
 ): RestoredSink {
+  const { states = [], committables = [] } = parts
   return {
     checkpointId,
-    states: [],
-    committables: [],
+    states,
+    committables,
+    all: { states, committables },
     isAncestor: (run, checkpoint) => checkpointId !== undefined && run === runId && checkpoint <= checkpointId,
     ...parts,
   }

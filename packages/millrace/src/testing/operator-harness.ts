@@ -18,6 +18,7 @@ import { jobStates, planJob, type JobGraph } from '../graph/index.ts'
 import { buildOperators, type Operators } from '../runtime/build.ts'
 import { Counters, type Services } from '../runtime/services.ts'
 import { HeapBackend, type EntryConsumer } from '../state/index.ts'
+import { restoredFrom } from './connector-context.ts'
 
 /** One step of the script. A watermark of Infinity is the end of bounded input; the script's end implies none. */
 export type Step<T> =
@@ -58,7 +59,7 @@ export async function checkOperator<T, R>(check: OperatorCheck<T, R>): Promise<v
 
 interface Snapshot {
   readonly entries: Map<string, { readonly op: number; readonly value: Uint8Array }>
-  readonly operatorState: ReadonlyMap<string, { readonly [state: string]: readonly (readonly string[])[] }>
+  readonly operatorState: ReadonlyMap<string, { readonly [state: string]: readonly string[] }>
 }
 
 class Harness<T, R> {
@@ -113,7 +114,7 @@ class Harness<T, R> {
       sinkContext: operator => ({ ...context, operator, runId: '00000000', deliver() {} }),
     })
     for (const sink of this.operators.sinks) {
-      await sink.open({ checkpointId: undefined, states: [], committables: [], isAncestor: () => false }, [])
+      await sink.open(restoredFrom('00000000', undefined), [])
     }
   }
 
@@ -206,12 +207,7 @@ class Harness<T, R> {
   }
 
   private operatorState(): Snapshot['operatorState'] {
-    return new Map(
-      this.operators.processes.map(operator => {
-        const lists = Object.entries(operator.snapshot()).map(([state, values]) => [state, [values]] as const)
-        return [operator.name, Object.fromEntries(lists)] as const
-      }),
-    )
+    return new Map(this.operators.processes.map(operator => [operator.name, operator.snapshot()] as const))
   }
 
   private collect(): Snapshot['entries'] {

@@ -41,6 +41,7 @@ export function sampleSegment(file: string, changes: Partial<SegmentRef> = {}): 
     base: true,
     checkpoint: 1,
     maxParallelism: 128,
+    keyGroups: [0, 128],
     ...changes,
   }
 }

@@ -27,8 +27,8 @@ export interface RestoredDirectory {
 export function restoreDirectory(dir: string, context: SinkContext, restored: RestoredSink): RestoredDirectory {
   const owner = { job: context.job, sink: context.operator }
   const isMine = (subtask: number) => subtask % context.parallelism === context.subtask
-  const committables = restored.committables.map(json => readCommittable(json, owner))
-  const openParts = restored.states.map(json => readOpenPart(json, owner)).filter(part => part !== undefined)
+  const committables = restored.all.committables.map(json => readCommittable(json, owner))
+  const openParts = restored.all.states.map(json => readOpenPart(json, owner)).filter(part => part !== undefined)
   const named = [...committables, ...openParts].map(file => file.pending)
 
   const found = readdirSync(dir)

@@ -56,9 +56,14 @@ export class ProcessOperator implements Input {
     return this.ended ? { ...lists, [ENDED]: [''] } : lists
   }
 
-  restore(lists: { readonly [state: string]: readonly (readonly string[])[] }): void {
-    for (const [name, list] of this.lists) list.restore((lists[name] ?? []).flat())
-    this.ended = lists[ENDED] !== undefined
+  /** Whether every subtask takes over all of the state. */
+  isUnion(state: string): boolean {
+    return this.node.state[state]?.kind === 'unionList'
+  }
+
+  restore(lists: { readonly [state: string]: readonly string[] }): void {
+    for (const [name, list] of this.lists) list.restore(lists[name] ?? [])
+    this.ended = (lists[ENDED] ?? []).length > 0
   }
 }
 

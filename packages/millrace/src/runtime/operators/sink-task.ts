@@ -7,7 +7,7 @@ import { failpoint } from '../../base/failpoint.ts'
 import type { Json } from '../../base/json.ts'
 import type { RestoredSink, SinkContext, SinkWriter } from '../../connectors/contract.ts'
 import type { SinkNode } from '../../graph/index.ts'
-import type { CarriedCommittable, SinkSnapshot } from '../../snapshot/manifest-types.ts'
+import type { CarriedCommittable, SubtaskSink } from '../../snapshot/manifest-types.ts'
 import { privateCopy, sinkLink, type Input, type Push } from '../chain.ts'
 import { failure } from '../failure.ts'
 import type { Services } from '../services.ts'
@@ -40,7 +40,6 @@ export class SinkTask implements Input {
   /** Opens the writer, puts leftovers of earlier attempts right, and commits what the snapshot carried. */
   async open(restored: RestoredSink, carried: readonly CarriedCommittable[]): Promise<void> {
     this.carried = [...carried]
-    this.state = restored.states[0]
     try {
       this.writer = await this.node.sink.open(this.context, restored)
     } catch (error) {
@@ -67,9 +66,9 @@ export class SinkTask implements Input {
   }
 
   /** Once `prepare` resolved. */
-  snapshot(): SinkSnapshot {
+  snapshot(): SubtaskSink {
     const { type, retracts } = this.node.sink
-    return { type, retracts, states: this.state === undefined ? [] : [this.state], committables: this.carried }
+    return { type, retracts, ...(this.state !== undefined && { state: this.state }), committables: this.carried }
   }
 
   /** Commits what checkpoints up to this one prepared. */

@@ -9,7 +9,8 @@ import { isMillraceError, messageOf, MillraceError } from '../../base/errors.ts'
 import type { ReadResult, SourceContext, SourceOutput, Split, SplitReader } from '../../connectors/contract.ts'
 import type { SourceProgress } from '../../checkpoint/mail.ts'
 import type { SourceNode } from '../../graph/index.ts'
-import type { SourceSnapshot } from '../../snapshot/manifest-types.ts'
+import type { SubtaskSource } from '../../snapshot/manifest-types.ts'
+import type { SourceShare } from '../../snapshot/redistribute.ts'
 import { privateCopy, sourceLink, type Push } from '../chain.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
@@ -100,7 +101,7 @@ export class SourceTask {
   // ----------------------------------------------------------------------------------------------------------- start
 
   /** Lists the splits of a fresh start, or takes over those of a snapshot. Returns whether it is this source's turn. */
-  async open(restored: SourceSnapshot | undefined, highest: HighestTimestamp): Promise<boolean> {
+  async open(restored: SourceShare | undefined, highest: HighestTimestamp): Promise<boolean> {
     if (restored === undefined) {
       for (const split of await this.enumerate()) this.addSplit(split, undefined, false, () => undefined)
     } else {
@@ -108,14 +109,14 @@ export class SourceTask {
         this.addSplit({ id, detail }, position ?? undefined, ended, highest)
       }
       this.counter.records = restored.records
-      this.turn = restored.turn.split
-      this.remaining = restored.turn.remaining
+      this.turn = restored.turn?.split ?? 0
+      this.remaining = restored.turn?.remaining ?? TURN
     }
     if (this.node.source.discoverEveryMs !== undefined) {
       this.nextDiscoveryMs = this.services.clock.nowMs + (restored === undefined ? this.node.source.discoverEveryMs : 0)
     }
     if (this.splits.length > 0) await this.openReader(this.splits[this.turn])
-    return restored?.turn.active ?? false
+    return restored?.turn?.active ?? false
   }
 
   private async enumerate(): Promise<readonly Split[]> {
@@ -256,7 +257,7 @@ export class SourceTask {
 
   // -------------------------------------------------------------------------------------------------------- snapshot
 
-  snapshot(active: boolean): SourceSnapshot {
+  snapshot(active: boolean): SubtaskSource {
     return {
       splits: this.splits.map(task => ({
         id: task.split.id,

@@ -2,7 +2,7 @@
  * What a snapshot is made of, as facts. A manifest is readable JSON, checksummed, and names everything by relative references.
  */
 import type { Json } from '../base/json.ts'
-import type { KeyGroupRange } from '../codec/key-hash.ts'
+import type { KeyGroupRange } from '../codec/index.ts'
 
 export type SnapshotKind = 'checkpoint' | 'savepoint'
 

@@ -378,6 +378,28 @@ test('above parallelism 1 a subtask leaves the files of the others alone', async
   await writer.close()
 })
 
+test('an open part survives changes of parallelism, and a fallback to a snapshot before them', async () => {
+  const dir = folder()
+  const sink = files.writeLines(dir, { roll: { size: '1MB' } })
+  const openAt = (subtask: number, parallelism: number, all: RestoredSink['all'], checkpoint: number) =>
+    open(sink, restoredFrom(RUN, checkpoint, { all }), undefined, { subtask, parallelism })
+  const first = await open(sink, undefined, undefined, { subtask: 3, parallelism: 4 })
+  first.write('kept', 0)
+  const { state } = await first.prepareCommit(1, false)
+  const all = { states: [state!], committables: [] }
+  // Whoever takes it over, by its name, the others leave it alone.
+  const others = [await openAt(0, 2, all, 1), await openAt(0, 3, all, 1), await openAt(1, 3, all, 1)]
+  const second = await openAt(1, 2, all, 1)
+  second.write('later', 0)
+  await second.commit((await second.prepareCommit(2, true)).committables)
+  assert.equal(content(dir), 'kept\nlater\n')
+  const again = await openAt(3, 4, all, 1)
+  again.write('again', 0)
+  await again.commit((await again.prepareCommit(3, true)).committables)
+  assert.equal(content(dir), 'kept\nagain\n')
+  for (const writer of [first, second, again, ...others]) await writer.close()
+})
+
 // --------------------------------------------------------------------------------------------------------------------- commit
 
 test('a commit goes on from every point where it can crash', async () => {

@@ -19,7 +19,7 @@ import type { Prepared, RestoredSink, Sink, SinkContext, SinkWriter } from '../c
 import { readCommittable, type Committable, type OpenPart } from './committable.ts'
 import { restoreDirectory } from './output-directory.ts'
 import { publishPart, removeName, syncDirectory, makeDirectory } from './part-files.ts'
-import { partName, pendingName, type PartOwner } from './part-name.ts'
+import { parsePendingName, partName, pendingName, type PartOwner } from './part-name.ts'
 import { PendingFile } from './pending-file.ts'
 import type { MakeFormat, RowFormat } from './row-format.ts'
 
@@ -124,11 +124,10 @@ class FileSinkWriter<T> implements SinkWriter<T> {
     } catch (error) {
       throw this.poison(error)
     }
-    const { runId, subtask } = this.context
     const committables = files.map((file, sequence) => ({
       dir: this.givenDir,
       pending: file.name,
-      part: partName(this.owner, { runId, subtask, checkpoint: checkpointId, sequence }),
+      part: this.partOf(file, checkpointId, sequence),
     }))
     const state = open === undefined ? undefined : this.openPart(open)
     await this.persist(files, open)
@@ -184,6 +183,12 @@ class FileSinkWriter<T> implements SinkWriter<T> {
   private isDue(file: PendingFile): boolean {
     if (this.roll === undefined) return true
     return file.sizeBytes >= this.roll.sizeBytes || this.context.now() - file.openedAtMs >= this.roll.everyMs
+  }
+
+  /** Named by the subtask that began it, which may be one of another parallelism: so it is found again after a fallback. */
+  private partOf(file: PendingFile, checkpoint: number, sequence: number): string {
+    const { subtask } = parsePendingName(this.owner, file.name)!
+    return partName(this.owner, { runId: this.context.runId, subtask, checkpoint, sequence })
   }
 
   private openPart(file: PendingFile): { readonly [name: string]: Json } {

@@ -8,6 +8,7 @@ import { fnv, random, RowSum } from './arithmetic.ts'
 import { benchChain } from './chain.ts'
 import { benchCodec } from './codec.ts'
 import { benchNexmark, QUERIES } from './nexmark/index.ts'
+import { benchRows } from './rows.ts'
 import { benchState } from './state/index.ts'
 import { benchW1 } from './w1/index.ts'
 import { ensureText } from './w1/text.ts'
@@ -49,6 +50,11 @@ test('the chain benchmark measures all three ways', async () => {
 
 test('the codec benchmark measures values, keys and key groups', () => {
   assert.ok(Object.values(benchCodec(1)).every(ns => ns > 0))
+})
+
+test('the benchmark of rows measures every kind of record', () => {
+  for (const { encodeNs, decodeNs, sizeBytes } of Object.values(benchRows(1)))
+    assert.ok(encodeNs >= 0 && decodeNs >= 0 && sizeBytes > 16)
 })
 
 test('the state benchmark kills a process and sees the restored one go on', async () => {

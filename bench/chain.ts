@@ -8,8 +8,9 @@
 import { pathToFileURL } from 'node:url'
 import { blackhole, collection, defineJob } from 'millrace'
 import { buildGraph } from '../packages/millrace/src/api/index.ts'
-import { planJob } from '../packages/millrace/src/graph/index.ts'
+import { planExecution, planJob } from '../packages/millrace/src/graph/index.ts'
 import { buildOperators } from '../packages/millrace/src/runtime/build.ts'
+import { SlotExchange } from '../packages/millrace/src/runtime/exchange/index.ts'
 import { usePrivateCopies, type Push } from '../packages/millrace/src/runtime/chain.ts'
 import { Counters } from '../packages/millrace/src/runtime/services.ts'
 import { HeapBackend } from '../packages/millrace/src/state/index.ts'
@@ -56,11 +57,22 @@ async function chain(salt: number): Promise<Push> {
     runId: '00000000',
     deliver() {},
   }
-  const operators = buildOperators(planJob(buildGraph(chainJob(salt), {})), {
+  const services = { chain: { timestamp: NaN, split: 0 }, clock: { nowMs: 0 }, log, counters }
+  const plan = planExecution(planJob(buildGraph(chainJob(salt), {})), 1, 128)
+  const operators = buildOperators(plan, {
+    slot: 0,
+    exchange: new SlotExchange({
+      plan,
+      slot: 0,
+      memory: undefined,
+      chain: services.chain,
+      wake() {},
+      isWritable: () => true,
+    }),
     backend: new HeapBackend(128, { nowMs: 0 }),
-    services: { chain: { timestamp: NaN, split: 0 }, clock: { nowMs: 0 }, log, counters },
+    services,
     stateIds: {},
-    sourceHost: { nextSplitNumber: () => 1, fail() {} },
+    sourceHost: { nextSplitNumber: () => 1, fail() {}, ended: () => true },
     sourceContext: operator => ({ ...context, operator }),
     sinkContext: operator => ({ ...context, operator }),
   })

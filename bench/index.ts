@@ -1,4 +1,4 @@
-/** `npm run bench -- w1 | nexmark | state | chain | codec`: a benchmark by name, its options behind it. Each prints lines of JSON. */
+/** `npm run bench -- w1 | nexmark | state | chain | codec | rows`: a benchmark by name, its options behind it. Each prints lines of JSON. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -8,6 +8,7 @@ const BENCHMARKS: { readonly [name: string]: string } = {
   state: 'state/index.ts',
   chain: 'chain.ts',
   codec: 'codec.ts',
+  rows: 'rows.ts',
 }
 
 const [name = '', ...options] = process.argv.slice(2)

@@ -134,7 +134,6 @@ test('every option that is wrong is named with where it came from, all at once',
 test('what this version cannot do is refused by name', async () => {
   const sandbox = new Sandbox()
   const job = sandbox.job('words.ts', WORDS)
-  assert.match((await sandbox.run(`run ${job} --parallelism 2`)).stderr, /^error PARALLELISM_UNSUPPORTED/)
   assert.match((await sandbox.run(`run ${job} --state-backend rocksdb`)).stderr, /^error BACKEND_UNSUPPORTED/)
 })
 

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { localStorage } from '../../packages/millrace/src/store/local/index.ts'
-import { MAX_SEGMENTS } from '../../packages/millrace/src/snapshot/merge-policy.ts'
+import { MAX_LAYERS } from '../../packages/millrace/src/snapshot/merge-policy.ts'
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
 import {
   runUntilFinished,
@@ -252,7 +252,7 @@ export async function assertClean(job: CrashJob, dir: string, leftovers: Leftove
   const manifests = namesIn('manifests')
   assert.ok(manifests.length <= retained, `${job.name}: at most ${retained} manifests, not ${manifests.join(' ')}`)
   const segments = namesIn('segments').length
-  assert.ok(segments <= retained * MAX_SEGMENTS, `${job.name}: ${segments} segments for ${retained} snapshots`)
+  assert.ok(segments <= retained * MAX_LAYERS, `${job.name}: ${segments} segments for ${retained} snapshots`)
   if (job.retained === 0 || retained > job.retained) return
   const [bytes, usual] = [storedBytes(job, dir), (await undisturbedRun(job)).storedBytes]
   assert.ok(bytes < 2 * usual + MERGED_LATE_BYTES, `${job.name}: ${bytes} bytes are stored, usually ${usual}`)

@@ -68,11 +68,6 @@ export const ERRORS = {
     'Options come from the command line, --set, MILLRACE_… variables, millrace.config.ts and defineJob. All problems are reported at once.',
     'The message names each option, where it came from, what was found and what is allowed.',
   ),
-  PARALLELISM_UNSUPPORTED: user(
-    'This version runs jobs at parallelism 1.',
-    'Several slots in one process are not part of this release. Snapshots already are cut by key group, so they will restore at any parallelism.',
-    'Leave parallelism out or set it to 1.',
-  ),
   BACKEND_UNSUPPORTED: user(
     'This version has no such state backend.',
     'Working state lives on the heap. The RocksDB backend is not part of this release; the snapshot format is the same for both.',

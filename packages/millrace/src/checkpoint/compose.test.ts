@@ -6,7 +6,12 @@ import type { SlotSnapshot } from './mail.ts'
 
 const head = (name: string, parallelism: number): OperatorHead => ({ name, kind: 'process', parallelism, states: [] })
 
-const part = (...operators: SubtaskSnapshot[]): SlotSnapshot => ({ operators, watermarks: {}, segment: undefined })
+const part = (...operators: SubtaskSnapshot[]): SlotSnapshot => ({
+  operators,
+  watermarks: {},
+  segment: undefined,
+  alignmentMs: 0,
+})
 
 const reading = (splits: string, records: number): SubtaskSource => ({
   splits: [...splits].map(id => ({ id, detail: null, position: 1, ended: false })),

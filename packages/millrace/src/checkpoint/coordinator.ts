@@ -2,6 +2,9 @@
  * Acts on the checkpoint protocol: triggers slots, publishes manifests, tells slots to commit, and afterwards merges segments and
  * clears what nobody needs any more.
  *
+ * Each slot writes a segment of its own. A checkpoint is acknowledged when all slots have done so, and one that declines ends it for
+ * all of them.
+ *
  * The commit point of a checkpoint is its manifest. After it was published the lock is confirmed once more, and only then is
  * anything committed: a process that was fenced meanwhile has published a stray manifest, which is in nobody's past, and stops
  * (DESIGN invariant 7; ARCHITECTURE.md, "Fencing").
@@ -12,12 +15,14 @@ import { failpoint } from '../base/failpoint.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
 import type { Manifest, SegmentRef } from '../snapshot/manifest-types.ts'
 import { manifestName, segmentName } from '../snapshot/object-names.ts'
-import { MAX_SEGMENTS } from '../snapshot/merge-policy.ts'
+import { MAX_LAYERS } from '../snapshot/merge-policy.ts'
+import { layersOf } from '../snapshot/segment-layers.ts'
 import type { SegmentNumbers } from './segment-numbers.ts'
 import { composeOperators, composeWatermarks, type OperatorHead } from './compose.ts'
+import { RollCall } from './roll-call.ts'
 import { SegmentMerger } from './segment-merger.ts'
 import type { SnapshotStore } from '../store/contract.ts'
-import type { FromSlot, SlotSnapshot, ToSlot } from './mail.ts'
+import type { FromSlot, SlotSnapshot, ToSlot, Trigger } from './mail.ts'
 import {
   nextTickMs,
   startProtocol,
@@ -27,6 +32,7 @@ import {
   type ProtocolEvent,
   type ProtocolOptions,
   type ProtocolState,
+  type RequestReason,
 } from './protocol.ts'
 
 /** What a manifest says of the run, the same in all of them. */
@@ -39,6 +45,7 @@ export type ManifestHead = Pick<
 
 export interface CoordinatorOptions {
   readonly protocol: ProtocolOptions
+  readonly slots: number
   readonly compression: 'zstd' | 'none'
   readonly head: ManifestHead
   /** The snapshot that slots were restored from. */
@@ -57,7 +64,7 @@ export interface CoordinatorWorld {
   schedule(delayMs: number, callback: () => void): () => void
   /** Throws FENCED unless this process still owns the job. */
   confirm(): Promise<void>
-  send(mail: ToSlot): void
+  send(slot: number, mail: ToSlot): void
   /** Ends the attempt. */
   fail(error: MillraceError): void
   /** Something happened to a checkpoint. */
@@ -77,11 +84,15 @@ export interface CheckpointOutcome {
   /** Bytes that this checkpoint wrote, and of all segments it names. */
   readonly newBytes: number
   readonly totalBytes: number
+  /** The longest that a slot had to wait for the barrier on all its channels; 0 unless complete. */
+  readonly alignmentMs: number
   readonly error: string | undefined
 }
 
 interface Waiter {
   readonly fromId: number
+  /** Not before its output is committed. */
+  readonly untilCommitted: boolean
   resolve(id: number): void
   reject(error: unknown): void
 }
@@ -91,14 +102,15 @@ export class CheckpointCoordinator {
   private readonly world: CoordinatorWorld
   private state: ProtocolState
   private current: Manifest | undefined
-  private part: SlotSnapshot | undefined
+  /** Of the pending checkpoint, or the one before. */
+  private parts: RollCall<SlotSnapshot> | undefined
   private lastError: MillraceError | undefined
   private cancelTimer: () => void = () => undefined
   private waiters: Waiter[] = []
-  /** Waits for the commit of a checkpoint to be acknowledged. */
-  private readonly committing = new Map<number, { resolve(): void; reject(error: unknown): void }>()
-  /** The segment of the pending checkpoint. */
-  private writing: string | undefined
+  /** Of a last checkpoint that is complete. */
+  private commits: { readonly call: RollCall<true>; readonly waiters: Waiter[] } | undefined
+  /** The segments of the pending checkpoint. */
+  private writing: readonly string[] = []
   private background: Promise<void> = Promise.resolve()
   private readonly merger: SegmentMerger
   private closed = false
@@ -126,30 +138,34 @@ export class CheckpointCoordinator {
   }
 
   /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
-  async request(reason: 'user' | 'stop' | 'finish'): Promise<number> {
+  async request(reason: RequestReason): Promise<number> {
     if (this.closed || this.state.closed)
       throw new MillraceError('JOB_NOT_RUNNING', 'the job is ending; no further checkpoint is taken')
     const fromId = this.state.nextId
-    const done = new Promise<number>((resolve, reject) => this.waiters.push({ fromId, resolve, reject }))
-    this.apply({ type: 'request', reason, nowMs: this.world.now() })
-    const id = await done
-    if (reason !== 'user') await new Promise<void>((resolve, reject) => this.committing.set(id, { resolve, reject }))
-    return id
+    const untilCommitted = reason !== 'user'
+    return new Promise<number>((resolve, reject) => {
+      this.waiters.push({ fromId, untilCommitted, resolve, reject })
+      this.apply({ type: 'request', reason, nowMs: this.world.now() })
+    })
   }
 
-  receive(mail: FromSlot): void {
+  receive(slot: number, mail: FromSlot): void {
     const nowMs = this.world.now()
     if (mail.type === 'acknowledged') {
-      this.part = mail.part
-      this.apply({ type: 'acknowledged', id: mail.checkpointId, nowMs })
+      if (this.parts?.answer(slot, mail.checkpointId, mail.part) === true)
+        this.apply({ type: 'acknowledged', id: mail.checkpointId, nowMs })
     } else if (mail.type === 'declined') {
+      // Of several slots that decline, the first one says why.
+      if (mail.checkpointId !== this.state.pending?.id) return
       this.lastError = new MillraceError('CHECKPOINT_FAILED', mail.error.message, {
         context: { code: mail.error.code },
       })
       this.apply({ type: 'declined', id: mail.checkpointId, nowMs })
     } else if (mail.type === 'committed') {
-      this.committing.get(mail.checkpointId)?.resolve()
-      this.committing.delete(mail.checkpointId)
+      const { commits } = this
+      if (commits?.call.answer(slot, mail.checkpointId, true) !== true) return
+      this.commits = undefined
+      for (const waiter of commits.waiters) waiter.resolve(mail.checkpointId)
     }
   }
 
@@ -157,9 +173,9 @@ export class CheckpointCoordinator {
   async close(why: MillraceError = new MillraceError('JOB_NOT_RUNNING', 'the job has ended')): Promise<void> {
     this.closed = true
     this.cancelTimer()
-    for (const waiter of [...this.waiters, ...this.committing.values()]) waiter.reject(why)
+    for (const waiter of [...this.waiters, ...(this.commits?.waiters ?? [])]) waiter.reject(why)
     this.waiters = []
-    this.committing.clear()
+    this.commits = undefined
     await this.merger.close()
     await this.background
   }
@@ -187,20 +203,12 @@ export class CheckpointCoordinator {
     switch (action.type) {
       case 'trigger': {
         const { pending, baseId, full } = action
-        const number = this.world.segments.take()
-        const segment = { file: segmentName(this.options.head.token, number), id: number }
-        this.world.segments.hold(segment.file)
-        this.writing = segment.file
-        this.part = undefined
-        this.world.send({
-          type: 'trigger',
-          trigger: { checkpointId: pending.id, baseCheckpointId: baseId, full, segment, last: pending.last },
-        })
+        this.trigger({ checkpointId: pending.id, baseCheckpointId: baseId, full, last: pending.last })
         failpoint('checkpoint.after-trigger')
         return
       }
       case 'abort':
-        this.world.send({ type: 'abort', checkpointId: action.id })
+        this.sendAll({ type: 'abort', checkpointId: action.id })
         return this.aborted(action.id, action.why, before)
       case 'publish':
         failpoint('checkpoint.after-acknowledge')
@@ -219,24 +227,50 @@ export class CheckpointCoordinator {
     }
   }
 
+  /** Each slot has a segment of its own to write. */
+  private trigger(trigger: Omit<Trigger, 'segment'>): void {
+    const { slots, head } = this.options
+    const segments = Array.from({ length: slots }, () => {
+      const id = this.world.segments.take()
+      return { file: segmentName(head.token, id), id }
+    })
+    this.writing = segments.map(({ file }) => file)
+    for (const file of this.writing) this.world.segments.hold(file)
+    this.parts = new RollCall(trigger.checkpointId, slots)
+    for (const [slot, segment] of segments.entries())
+      this.world.send(slot, { type: 'trigger', trigger: { ...trigger, segment } })
+  }
+
+  private sendAll(mail: ToSlot): void {
+    for (let slot = 0; slot < this.options.slots; slot++) this.world.send(slot, mail)
+  }
+
   private aborted(id: number, why: 'declined' | 'expired' | 'publish-failed', before: ProtocolState): void {
     const timeoutMs = this.options.protocol.timeoutMs
     if (why === 'expired')
       this.lastError = new MillraceError('CHECKPOINT_EXPIRED', `checkpoint ${id} took longer than ${timeoutMs} ms`)
     const error = this.lastError ?? new MillraceError('CHECKPOINT_FAILED', `checkpoint ${id} failed`)
     this.settle(id, waiter => waiter.reject(error))
-    this.world.segments.release([this.writing!])
+    this.world.segments.release(this.writing)
     this.report(before.pending!, why, 0, error.message)
   }
 
   private complete(pending: Pending): void {
     const manifest = this.current
     assert(manifest?.id === pending.id, 'a complete checkpoint is the current one')
-    const written = manifest.segments.find(segment => segment.checkpoint === pending.id)
-    this.report(pending, 'complete', written?.sizeBytes ?? 0, undefined)
-    this.settle(pending.id, waiter => waiter.resolve(pending.id))
+    this.report(
+      pending,
+      'complete',
+      sizeOf(manifest.segments.filter(segment => segment.checkpoint === pending.id)),
+      undefined,
+    )
+    if (pending.last) this.commits = { call: new RollCall(pending.id, this.options.slots), waiters: [] }
+    this.settle(pending.id, waiter => {
+      if (waiter.untilCommitted) this.commits!.waiters.push(waiter)
+      else waiter.resolve(pending.id)
+    })
     failpoint('checkpoint.before-notify')
-    this.world.send({ type: 'complete', checkpointId: pending.id })
+    this.sendAll({ type: 'complete', checkpointId: pending.id })
     if (!pending.last) this.tidy(manifest)
   }
 
@@ -251,8 +285,7 @@ export class CheckpointCoordinator {
     newBytes: number,
     error: string | undefined,
   ): void {
-    const totalBytes =
-      outcome === 'complete' ? this.current!.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0) : 0
+    const totalBytes = outcome === 'complete' ? sizeOf(this.current!.segments) : 0
     const { id, reason: trigger, startedAtMs } = pending
     this.world.report({
       id,
@@ -262,6 +295,7 @@ export class CheckpointCoordinator {
       durationMs: this.world.now() - startedAtMs,
       newBytes,
       totalBytes,
+      alignmentMs: outcome === 'complete' ? Math.max(...this.parts!.given().map(part => part.alignmentMs)) : 0,
       error,
     })
   }
@@ -271,8 +305,8 @@ export class CheckpointCoordinator {
   private async publish(pending: Pending): Promise<void> {
     const { store } = this.world
     // A full list waits for the merge that shortens it: restore reads all segments at once.
-    if ((this.current?.segments.length ?? 0) >= MAX_SEGMENTS) await this.merger.idle()
-    const manifest = this.compose(pending, this.part!)
+    if (layersOf(this.current?.segments ?? []).length >= MAX_LAYERS) await this.merger.idle()
+    const manifest = this.compose(pending, this.parts!.given())
     const name = manifestName({ kind: 'checkpoint', id: pending.id })
     try {
       const outcome = await this.publishOrReread(store, name, encodeManifest(manifest))
@@ -296,7 +330,7 @@ export class CheckpointCoordinator {
       )
     }
     this.current = manifest
-    this.world.segments.release([this.writing!])
+    this.world.segments.release(this.writing)
     this.merger.published(manifest)
     this.apply({ type: 'published', id: pending.id, nowMs: this.world.now() })
   }
@@ -322,7 +356,7 @@ export class CheckpointCoordinator {
     }
   }
 
-  private compose(pending: Pending, part: SlotSnapshot): Manifest {
+  private compose(pending: Pending, parts: readonly SlotSnapshot[]): Manifest {
     const { head } = this.options
     const nowMs = this.world.now()
     return {
@@ -335,18 +369,16 @@ export class CheckpointCoordinator {
       durationMs: nowMs - pending.startedAtMs,
       trigger: pending.reason,
       hashVersion: 1,
-      operators: composeOperators(head.operators, [part]),
-      segments: this.segmentsWith(part.segment),
-      watermarks: composeWatermarks([part]),
+      operators: composeOperators(head.operators, parts),
+      segments: this.segmentsWith(parts.flatMap(({ segment }) => segment ?? [])),
+      watermarks: composeWatermarks(parts),
     }
   }
 
-  private segmentsWith(added: SegmentRef | undefined): SegmentRef[] {
-    if (added?.base === true) return [added]
-    // A full snapshot without entries leaves nothing of what was before.
-    if (this.state.baseId === undefined) return []
-    const below = this.merger.replaceIn(this.current?.segments ?? [])
-    return added === undefined ? below : [added, ...below]
+  /** A full snapshot leaves nothing of what was before, even if it has no entries. */
+  private segmentsWith(layer: readonly SegmentRef[]): readonly SegmentRef[] {
+    if (this.state.baseId === undefined) return layer
+    return [...layer, ...this.merger.replaceIn(this.current?.segments ?? [])]
   }
 
   /** After a checkpoint: older ones may go, and segments are merged, both behind whatever is published next. */
@@ -362,4 +394,8 @@ export class CheckpointCoordinator {
       this.merger.begin(manifest)
     })
   }
+}
+
+function sizeOf(segments: readonly SegmentRef[]): number {
+  return segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }

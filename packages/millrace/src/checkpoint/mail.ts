@@ -1,12 +1,18 @@
 /** What coordinator and slot tell each other. Plain data: it crosses threads. Segments and records never come this way. */
-import type { JsonObject } from '../base/json.ts'
-import type { SegmentRef, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
+import type { SegmentRef, SplitSnapshot, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
 
 export type ToSlot =
   | { readonly type: 'trigger'; readonly trigger: Trigger }
   | { readonly type: 'abort'; readonly checkpointId: number }
   /** The checkpoint's manifest is durable and this process still owns the job: commit. */
   | { readonly type: 'complete'; readonly checkpointId: number }
+  /** Every subtask of the source has read its splits. Comes to all slots before the same trigger, or to all after it. */
+  | { readonly type: 'end-source'; readonly source: string }
+  /** Splits discovered for the source's subtask in this slot. */
+  | { readonly type: 'splits'; readonly source: string; readonly splits: readonly NewSplit[] }
+
+/** As the source described it: not read from yet. */
+export type NewSplit = Pick<SplitSnapshot, 'id' | 'detail'>
 
 export interface Trigger {
   readonly checkpointId: number
@@ -22,7 +28,9 @@ export type FromSlot =
   | { readonly type: 'acknowledged'; readonly checkpointId: number; readonly part: SlotSnapshot }
   | { readonly type: 'declined'; readonly checkpointId: number; readonly error: CarriedError }
   | { readonly type: 'committed'; readonly checkpointId: number }
-  /** Every source has ended and every record is processed. */
+  /** The source's subtask in this slot has read all its splits; not sent by one that is the only subtask. */
+  | { readonly type: 'source-ended'; readonly source: string }
+  /** Every source of the slot has ended. */
   | { readonly type: 'finished' }
   | { readonly type: 'failed'; readonly error: CarriedError; readonly records: number }
   | { readonly type: 'progress'; readonly progress: SlotProgress }
@@ -36,6 +44,8 @@ export interface SlotSnapshot {
   readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
   /** Undefined when no state changed. */
   readonly segment: SegmentRef | undefined
+  /** From the trigger to the barrier on every channel: so long this slot read no source. */
+  readonly alignmentMs: number
 }
 
 export interface SourceProgress {
@@ -49,7 +59,8 @@ export interface SourceProgress {
 export interface SlotProgress {
   readonly sources: readonly SourceProgress[]
   readonly entries: number
-  readonly counters: JsonObject
+  /** By operator, then name. */
+  readonly counters: { readonly [operator: string]: { readonly [name: string]: number } }
   /** Longest step since the last report, and longest step with a snapshot being written, ms. */
   readonly longestStepMs: number
   readonly longestSnapshotStepMs: number

@@ -11,7 +11,9 @@
  */
 import { unreachable } from '../base/assert.ts'
 
-export type TriggerReason = 'interval' | 'user' | 'stop' | 'finish'
+export type TriggerReason = 'interval' | RequestReason
+/** All but 'user' end reading: no record follows their barrier. */
+export type RequestReason = 'user' | 'stop' | 'finish' | 'rescale'
 
 export interface ProtocolOptions {
   readonly intervalMs: number
@@ -47,7 +49,7 @@ export interface ProtocolState {
 
 export type ProtocolEvent =
   | { readonly type: 'tick'; readonly nowMs: number }
-  | { readonly type: 'request'; readonly reason: 'user' | 'stop' | 'finish'; readonly nowMs: number }
+  | { readonly type: 'request'; readonly reason: RequestReason; readonly nowMs: number }
   | { readonly type: 'acknowledged'; readonly id: number; readonly nowMs: number }
   | { readonly type: 'declined'; readonly id: number; readonly nowMs: number }
   | { readonly type: 'published'; readonly id: number; readonly nowMs: number }

@@ -16,6 +16,7 @@ const checkpoint = {
   durationMs: 12,
   newBytes: 0,
   totalBytes: 0,
+  alignmentMs: 0,
   error: undefined,
 } as const
 

@@ -44,10 +44,12 @@ function planLines(plan: readonly PlanEntry[]): string[] {
     })
 }
 
-export function checkpointLine({ id, outcome, durationMs, newBytes, totalBytes, error }: CheckpointOutcome): string {
+export function checkpointLine(checkpoint: CheckpointOutcome): string {
+  const { id, outcome, durationMs, newBytes, totalBytes, alignmentMs, error } = checkpoint
   const name = formatSnapshotId('checkpoint', id)
   if (outcome !== 'complete') return `checkpoint ${name} failed (${outcome}): ${error ?? 'unknown reason'}`
-  return `checkpoint ${name} complete in ${formatElapsed(durationMs)}, ${formatBytes(newBytes)} new, ${formatBytes(totalBytes)} in all`
+  const aligned = alignmentMs < 1 ? '' : ` (${formatElapsed(alignmentMs)} aligning)`
+  return `checkpoint ${name} complete in ${formatElapsed(durationMs)}${aligned}, ${formatBytes(newBytes)} new, ${formatBytes(totalBytes)} in all`
 }
 
 export function restartingLine({ error, delayMs }: Extract<JobEvent, { type: 'restarting' }>): string {

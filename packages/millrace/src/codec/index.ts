@@ -14,4 +14,7 @@ export {
 } from './key-hash.ts'
 export type { KeyGroupRange } from './key-hash.ts'
 export { murmur3 } from './murmur3.ts'
+export type { RowOptions } from './row-format.ts'
+export { RowReader } from './row-reader.ts'
+export { RowWriter } from './row-writer.ts'
 export { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'

@@ -4,8 +4,11 @@
  * caches are bounded; a shape that is not cached is only slower.
  */
 
-export interface Shape {
+interface Named {
   readonly names: readonly string[]
+}
+
+export interface Shape extends Named {
   /** As value-format.ts says, without the size in front. */
   readonly run: Uint8Array
   /** Whether a name is `__proto__`, which plain assignment would take for the prototype. */
@@ -24,44 +27,60 @@ const MAX_CACHED_NAMES = 64
 const MAX_CACHED_RUN_BYTES = 4096
 /** Bounds the memory: 1024 shapes of 64 names of 20 characters are about 4 MB. */
 const MAX_CACHED_SHAPES = 1024
-/** Bounds the search among shapes that begin alike. */
-const MAX_CANDIDATES = 16
-
 function isCacheable(shape: Shape): boolean {
   return shape.names.length <= MAX_CACHED_NAMES && shape.run.length <= MAX_CACHED_RUN_BYTES
 }
 
-/** Shapes by their names. A full cache is emptied. */
-export class ShapesByName {
-  private readonly byFirstName = new Map<string, Shape[]>()
-  private count = 0
-  private last: Shape = makeShape([], new Uint8Array(1))
+/** Shapes, or what else is known of objects with those names, by their names. A full cache is emptied. */
+export class ByNames<T extends Named> {
+  private readonly byFirstName = new Map<string, T[]>()
+  private readonly maxCandidates: number
+  private last: T | undefined
+  count = 0
+
+  /** Of those that begin with the same name, the newest `maxCandidates` are kept. */
+  constructor(maxCandidates: number) {
+    this.maxCandidates = maxCandidates
+  }
 
   /**
-   * The shape of the object's enumerable properties, if it was met before. Only for an object that inherits no enumerable ones:
-   * `for in` names those too, but takes a third less time than Object.keys.
+   * What was added for the object's enumerable properties, if anything. Only for an object that inherits no enumerable ones: `for in`
+   * names those too, but takes a third less time than Object.keys.
    */
-  find(object: object): Shape | undefined {
-    if (hasShape(object, this.last)) return this.last
+  find(object: object): T | undefined {
+    if (this.last !== undefined && hasNames(object, this.last.names)) return this.last
     const candidates = this.byFirstName.get(firstName(object))
     if (candidates === undefined) return undefined
     for (let i = candidates.length - 1; i >= 0; i--) {
-      if (hasShape(object, candidates[i])) return (this.last = candidates[i]!)
+      if (hasNames(object, candidates[i].names)) return (this.last = candidates[i])
     }
     return undefined
   }
 
-  add(shape: Shape): void {
-    if (!isCacheable(shape)) return
+  add(named: T): void {
     if (this.count === MAX_CACHED_SHAPES) {
       this.byFirstName.clear()
       this.count = 0
     }
     this.count++
-    const first = shape.names[0] ?? ''
+    const first = named.names[0] ?? ''
     const candidates = this.byFirstName.get(first)
-    if (candidates === undefined) this.byFirstName.set(first, [shape])
-    else if (candidates.push(shape) > MAX_CANDIDATES) candidates.shift()
+    if (candidates === undefined) this.byFirstName.set(first, [named])
+    else if (candidates.push(named) > this.maxCandidates) candidates.shift()
+  }
+}
+
+/** Bounds the search among shapes that begin alike. */
+const MAX_CANDIDATES = 16
+
+/** Shapes by their names. */
+export class ShapesByName extends ByNames<Shape> {
+  constructor() {
+    super(MAX_CANDIDATES)
+  }
+
+  override add(shape: Shape): void {
+    if (isCacheable(shape)) super.add(shape)
   }
 }
 
@@ -70,8 +89,7 @@ function firstName(object: object): string {
   return ''
 }
 
-function hasShape(object: object, shape: Shape): boolean {
-  const names = shape.names
+export function hasNames(object: object, names: readonly string[]): boolean {
   let i = 0
   for (const name in object) {
     if (names[i] !== name) return false

@@ -17,6 +17,9 @@ interface NativeText {
 }
 export const nativeText = Buffer.prototype as unknown as NativeText
 
+/** Finds a character that Latin-1 has not. */
+export const BEYOND_LATIN1 = /[^\0-\xff]/
+
 const text = String.fromCharCode
 
 /** The string whose char codes are the bytes from `at` up to `end`. */

@@ -58,6 +58,23 @@ export class ValueDecoder {
     }
   }
 
+  /** Replaces the first `partCount` parts by what `encodeParts` of the encoder wrote; owners as there. */
+  decodeParts(
+    reader: ByteReader,
+    owners: readonly object[],
+    ownerCount: number,
+    parts: unknown[],
+    partCount: number,
+  ): void {
+    this.reader = reader
+    try {
+      for (let i = 0; i < ownerCount; i++) this.met(owners[i])
+      for (let i = 0; i < partCount; i++) parts[i] = this.read(reader.u8())
+    } finally {
+      this.forget()
+    }
+  }
+
   private forget(): void {
     this.depth = 0
     if (this.objectCount > MAX_KEPT) this.objects = []

@@ -59,10 +59,7 @@ export class ValueEncoder {
 
   /** On an error nothing is appended. */
   encode(value: unknown, out: ByteWriter): void {
-    const start = out.length
-    this.out = out
-    this.limit = start + MAX_VALUE_BYTES
-    this.stamp = ++lastStamp
+    const start = this.begin(out)
     try {
       this.write(value)
       if (out.length > this.limit) throw valueTooLarge()
@@ -72,6 +69,37 @@ export class ValueEncoder {
     } finally {
       this.forget()
     }
+  }
+
+  /**
+   * Appends the first `partCount` of the parts as if they were one value, of which the reader has the first `ownerCount` owners
+   * already. No owner may stand there twice. On an error nothing is appended.
+   */
+  encodeParts(
+    owners: readonly object[],
+    ownerCount: number,
+    parts: readonly unknown[],
+    partCount: number,
+    out: ByteWriter,
+  ): void {
+    const start = this.begin(out)
+    try {
+      for (let i = 0; i < ownerCount; i++) this.number(owners[i])
+      for (let i = 0; i < partCount; i++) this.write(parts[i])
+      if (out.length > this.limit) throw valueTooLarge()
+    } catch (error) {
+      out.length = start
+      throw error
+    } finally {
+      this.forget()
+    }
+  }
+
+  private begin(out: ByteWriter): number {
+    this.out = out
+    this.limit = out.length + MAX_VALUE_BYTES
+    this.stamp = ++lastStamp
+    return out.length
   }
 
   private forget(): void {
@@ -117,10 +145,14 @@ export class ValueEncoder {
       this.out.uvarint(number)
       return true
     }
+    this.number(object)
+    return false
+  }
+
+  private number(object: object): void {
     if (this.metCount < MAX_SEARCHED) this.met[this.metCount] = object
     else this.numbers().set(object, this.metCount)
     this.metCount++
-    return false
   }
 
   private search(object: object): number {

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 import { MillraceError } from '../base/errors.ts'
 import { asBuffer, damaged, type ByteReader } from './byte-reader.ts'
 import type { ByteWriter } from './byte-writer.ts'
-import { latin1Text, nativeText } from './text.ts'
+import { BEYOND_LATIN1, latin1Text, nativeText } from './text.ts'
 import {
   INTEGER_LIMIT,
   MAX_SHORT_TEXT,
@@ -93,7 +93,6 @@ export function readBigint(reader: ByteReader, tag: typeof TAG_BIGINT_64 | typeo
 
 /** Up to here a loop is faster than the call into Node's native code. */
 const MAX_LOOP_TEXT = 24
-const BEYOND_LATIN1 = /[^\0-\xff]/
 
 export function writeText(text: string, out: ByteWriter): void {
   const size = text.length

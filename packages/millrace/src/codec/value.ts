@@ -25,13 +25,18 @@ export function encodeValue(value: unknown, out: ByteWriter): void {
     writeNumber(value, out)
     return
   }
-  const encoder = idleEncoder ?? new ValueEncoder()
-  idleEncoder = undefined
+  const encoder = takeEncoder()
   try {
     encoder.encode(value, out)
   } finally {
     idleEncoder = encoder
   }
+}
+
+function takeEncoder(): ValueEncoder {
+  const encoder = idleEncoder ?? new ValueEncoder()
+  idleEncoder = undefined
+  return encoder
 }
 
 /**
@@ -63,4 +68,39 @@ export function decodeNumber(reader: ByteReader): number {
   if (n === undefined)
     throw damaged(`the encoded value before byte ${reader.offset} begins with ${tag}, which is not a number`)
   return n
+}
+
+/**
+ * Appends the first `partCount` of the parts: what of a larger value was not written in another way. The first `ownerCount` owners
+ * are the objects of that value which were: a reference to one of them, or among the parts, is kept. No owner may stand there twice.
+ * On an error nothing is appended.
+ * @throws as encodeValue, with paths that begin at the part
+ */
+export function encodeParts(
+  owners: readonly object[],
+  ownerCount: number,
+  parts: readonly unknown[],
+  partCount: number,
+  out: ByteWriter,
+): void {
+  const encoder = takeEncoder()
+  try {
+    encoder.encodeParts(owners, ownerCount, parts, partCount, out)
+  } finally {
+    idleEncoder = encoder
+  }
+}
+
+/**
+ * Reads what encodeParts wrote into the first `partCount` parts. The owners are the reader's own of the same objects.
+ * @throws SNAPSHOT_DAMAGED
+ */
+export function decodeParts(
+  reader: ByteReader,
+  owners: readonly object[],
+  ownerCount: number,
+  parts: unknown[],
+  partCount: number,
+): void {
+  decoder.decodeParts(reader, owners, ownerCount, parts, partCount)
 }

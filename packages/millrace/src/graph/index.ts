@@ -1,5 +1,7 @@
 export { describeGraph } from './describe.ts'
 export { fingerprint, fingerprintDifference } from './fingerprint.ts'
+export { exchangeInto, planExecution } from './execution-plan.ts'
+export type { Exchange, ExecutionPlan } from './execution-plan.ts'
 export { planJob } from './job-graph.ts'
 export type { EventTimePlan, JobGraph, Output } from './job-graph.ts'
 export { assertOperatorName, assertOutputName } from './names.ts'

@@ -5,6 +5,7 @@
 import { fingerprint } from './fingerprint.ts'
 import { isStateless } from './states.ts'
 import type { NodeId, StreamGraph } from './stream-graph.ts'
+import { mayMove } from './subtasks.ts'
 
 export interface JobGraph {
   readonly graph: StreamGraph
@@ -33,9 +34,12 @@ export interface EventTimePlan {
    * the transformations with the same sources in the order of the graph. It stays the same when other operators come or go.
    */
   readonly id: string
-  /** Sources reached through stateless operators only, in the order of the graph: each of their splits has its own watermark here. */
+  /**
+   * Sources reached through stateless operators only, and without changing slots at any parallelism, in the order of the graph: each of
+   * their splits has its own watermark here.
+   */
   readonly splitSources: readonly NodeId[]
-  /** Whether records come from operators that keep state too: those have no split, and share one watermark. */
+  /** Whether records come in any other way too: those have no split, and share one watermark. */
   readonly hasOtherInput: boolean
 }
 
@@ -57,9 +61,10 @@ function outputsOf(graph: StreamGraph): Output[][] {
 interface Upstream {
   /** All sources. */
   readonly sources: ReadonlySet<NodeId>
-  /** Sources reached through stateless operators only. */
+  /** Sources whose records come with their split. */
   readonly splitSources: ReadonlySet<NodeId>
-  readonly stateful: boolean
+  /** Whether there are records without one. */
+  readonly hasOther: boolean
 }
 
 function eventTimesOf(graph: StreamGraph): EventTimePlan[] {
@@ -67,7 +72,7 @@ function eventTimesOf(graph: StreamGraph): EventTimePlan[] {
   const ordinals = new Map<string, number>()
   return graph.nodes.flatMap(node => {
     if (node.kind !== 'eventTime') return []
-    const { sources, splitSources, stateful } = upstream[node.id]
+    const { sources, splitSources, hasOther } = upstream[node.id]
     const names = [...sources]
       .map(id => graph.nodes[id].name)
       .sort()
@@ -75,29 +80,31 @@ function eventTimesOf(graph: StreamGraph): EventTimePlan[] {
     const ordinal = ordinals.get(names) ?? 0
     ordinals.set(names, ordinal + 1)
     return [
-      { node: node.id, id: `${names}/${ordinal}`, splitSources: ascending(splitSources), hasOtherInput: stateful },
+      { node: node.id, id: `${names}/${ordinal}`, splitSources: ascending(splitSources), hasOtherInput: hasOther },
     ]
   })
 }
 
 /** By node id: what lies upstream of the node's input. One pass, since inputs come before their readers. */
 function upstreamOf(graph: StreamGraph): Upstream[] {
+  const moves = mayMove(graph)
   const result: Upstream[] = []
   for (const node of graph.nodes) {
     const sources = new Set<NodeId>()
     const splitSources = new Set<NodeId>()
-    let stateful = false
-    for (const { from } of node.inputs) {
+    let hasOther = false
+    for (const { from, keyBy } of node.inputs) {
       const input = graph.nodes[from]
       const before = result[from]
       for (const id of input.kind === 'source' ? [from] : before.sources) sources.add(id)
-      if (input.kind === 'source') splitSources.add(from)
+      if (moves(from, node.id, keyBy !== undefined)) hasOther = true
+      else if (input.kind === 'source') splitSources.add(from)
       else if (isStateless(input)) {
         for (const id of before.splitSources) splitSources.add(id)
-        stateful ||= before.stateful
-      } else stateful = true
+        hasOther ||= before.hasOther
+      } else hasOther = true
     }
-    result.push({ sources, splitSources, stateful })
+    result.push({ sources, splitSources, hasOther })
   }
   return result
 }

@@ -7,7 +7,7 @@ import { MillraceError } from '../base/errors.ts'
 import { assertOperatorName, assertOutputName, assertStateName } from './names.ts'
 import type { Edge, StreamGraph, StreamNode } from './stream-graph.ts'
 
-/** @throws GRAPH_INVALID, DUPLICATE_NAME, PARALLELISM_UNSUPPORTED */
+/** @throws GRAPH_INVALID, DUPLICATE_NAME, OPTION_INVALID */
 export function validateGraph(graph: StreamGraph): void {
   for (const node of graph.nodes) validateNode(graph, node)
   validateNames(graph)
@@ -30,16 +30,10 @@ function validateNode(graph: StreamGraph, node: StreamNode): void {
     validateStateKind(node, name, declaration)
   }
   const { parallelism } = node.options
-  if (parallelism === undefined || parallelism === 1) return
-  if (!Number.isSafeInteger(parallelism) || parallelism < 1) {
-    throw new MillraceError(
-      'OPTION_INVALID',
-      `parallelism of '${node.name}' is ${String(parallelism)}; it must be a whole number from 1 up`,
-    )
-  }
+  if (parallelism === undefined || (Number.isSafeInteger(parallelism) && parallelism >= 1)) return
   throw new MillraceError(
-    'PARALLELISM_UNSUPPORTED',
-    `parallelism of '${node.name}' is ${parallelism}; this version runs every operator at 1`,
+    'OPTION_INVALID',
+    `parallelism of '${node.name}' is ${String(parallelism)}; it must be a whole number from 1 up`,
   )
 }
 

@@ -1,5 +1,6 @@
 /**
- * One attempt of a job: a slot restored from a snapshot (or fresh), and the coordinator of its checkpoints.
+ * One attempt of a job: its slots, restored from a snapshot (or fresh), the enumerator of their splits, and the coordinator of their
+ * checkpoints.
  *
  *   prepared (state is loaded) -> started (the run is durable; records flow) -> over (once, with a reason) -> closed
  */
@@ -11,14 +12,17 @@ import {
   type CoordinatorOptions,
   type ManifestHead,
 } from '../checkpoint/coordinator.ts'
-import type { FromSlot } from '../checkpoint/mail.ts'
+import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
+import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
-import { jobStates, type JobGraph } from '../graph/index.ts'
+import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
+import { jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
 import { carry } from '../runtime/carried-error.ts'
+import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot.ts'
 import { ancestry } from '../snapshot/lineage.ts'
 import { needsFullBase } from '../snapshot/manifest.ts'
-import type { KeyedStateInfo, Manifest } from '../snapshot/manifest-types.ts'
+import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { assertPlan, planRestore, type PlannedJob, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
 import { resolveTtl } from '../state/index.ts'
@@ -26,6 +30,8 @@ import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Failure } from './restart-strategy.ts'
 import type { SlotFactory, SlotPort } from './slot-port.ts'
+import { sumProgress } from './slot-progress.ts'
+import { SplitEnumerator } from './split-enumerator.ts'
 
 export interface AttemptOptions {
   readonly job: string
@@ -37,7 +43,11 @@ export interface AttemptOptions {
   readonly segments: SegmentNumbers
   confirm(): Promise<void>
   collectGarbage(current: Manifest): Promise<void>
-  onMail(mail: FromSlot): void
+  /** Every source has ended, in every slot. */
+  onFinished(): void
+  onProgress(progress: SlotProgress): void
+  onRows(mail: Extract<FromSlot, { type: 'rows' }>): void
+  onLog(level: 'info' | 'warn', message: string): void
   onCheckpoint(outcome: CheckpointOutcome): void
   onFailure(failure: Failure): void
 }
@@ -46,18 +56,37 @@ export class Attempt {
   readonly plan: RestorePlan
   readonly manifest: Manifest | undefined
   private readonly options: AttemptOptions
-  private readonly slot: SlotPort
+  private readonly execution: ExecutionPlan
+  private readonly slots: readonly SlotPort[]
+  private readonly enumerator: SplitEnumerator
   private coordinator: CheckpointCoordinator | undefined
+  /** By slot, as far as they have reported. */
+  private readonly progress: (SlotProgress | undefined)[]
+  private readonly endedSubtasks = new Map<string, number>()
+  private finishedSlots = 0
+  private completedId: number
   private over = false
 
   private constructor(options: AttemptOptions, manifest: Manifest | undefined, plan: RestorePlan) {
+    const { parallelism, maxParallelism } = options.options
     this.options = options
     this.manifest = manifest
     this.plan = plan
-    this.slot = options.slots(mail => this.receive(mail))
+    this.completedId = manifest?.id ?? 0
+    this.execution = planExecution(options.graph, parallelism, maxParallelism)
+    this.slots = options.slots(parallelism, (slot, mail) => this.receive(slot, mail))
+    this.progress = this.slots.map(() => undefined)
+    this.enumerator = new SplitEnumerator({
+      plan: this.execution,
+      restored: source => this.restoredSource(source),
+      now: () => Date.now(),
+      log: { info: message => options.onLog('info', message), warn: message => options.onLog('warn', message) },
+      onSplits: (slot, source, splits) => this.slots[slot].send({ type: 'splits', source, splits }),
+      onError: error => this.fail({ error: carry(error), records: -1 }),
+    })
   }
 
-  /** Builds a slot and loads the snapshot. Rejects with what is wrong with the snapshot, or with the job as its successor. */
+  /** Builds the slots and loads the snapshot. Rejects with what is wrong with the snapshot, or with the job as its successor. */
   static async prepare(
     options: AttemptOptions,
     runId: string,
@@ -68,7 +97,8 @@ export class Attempt {
     assertPlan(plan)
     const attempt = new Attempt(options, manifest, plan)
     try {
-      await attempt.slot.restore(slotPlan(options, runId, manifest, plan, runs))
+      const slotPlan = slotPlans(options, attempt.execution, runId, manifest, plan, runs)
+      await Promise.all(attempt.slots.map((slot, index) => slot.restore(slotPlan(index))))
     } catch (error) {
       await attempt.close()
       throw error
@@ -78,12 +108,13 @@ export class Attempt {
 
   /** The run is durable: opens sinks and sources, and lets records flow. */
   async start(head: Omit<ManifestHead, 'operators' | 'nextStateId'>, firstCheckpointId: number): Promise<void> {
-    const { options, manifest, plan } = this
+    const { options, manifest, plan, execution } = this
     const { checkpointing, maxParallelism } = options.options
     const coordinator: CoordinatorOptions = {
       protocol: checkpointing,
       compression: checkpointing.compression,
-      head: { ...head, operators: headOperators(options.graph, plan), nextStateId: plan.nextStateId },
+      head: { ...head, operators: headOperators(execution, plan), nextStateId: plan.nextStateId },
+      slots: this.slots.length,
       restored: manifest,
       fullFirst: needsFullBase(manifest, maxParallelism) || plan.entries.some(entry => entry.verdict === 'dropped'),
       firstCheckpointId,
@@ -97,34 +128,79 @@ export class Attempt {
         return () => clearTimeout(timer)
       },
       confirm: () => options.confirm(),
-      send: mail => this.slot.send(mail),
+      send: (slot, mail) => this.slots[slot].send(mail),
       fail: error => this.fail({ error: carry(error), records: -1 }),
-      report: outcome => options.onCheckpoint(outcome),
+      report: outcome => this.report(outcome),
       collectGarbage: current => options.collectGarbage(current),
       yield: async () => await immediate(),
     })
-    await this.slot.start()
+    const shares = await this.enumerator.shares()
+    await Promise.all(this.slots.map((slot, index) => slot.start(shares[index])))
+    this.enumerator.start()
     this.coordinator.start()
   }
 
-  request(reason: 'user' | 'stop' | 'finish'): Promise<number> {
+  request(reason: RequestReason): Promise<number> {
     if (this.coordinator === undefined) throw new MillraceError('JOB_NOT_RUNNING', 'the job has not started yet')
     return this.coordinator.request(reason)
   }
 
   async close(why?: MillraceError): Promise<void> {
     this.over = true
+    this.enumerator.close()
     await this.coordinator?.close(why)
-    await this.slot.close()
+    await Promise.all(this.slots.map(slot => slot.close()))
   }
 
-  private receive(mail: FromSlot): void {
+  private restoredSource(source: string): OperatorSnapshot | undefined {
+    return this.plan.origins.get(source)
+  }
+
+  private report(outcome: CheckpointOutcome): void {
+    if (outcome.outcome === 'complete') this.completedId = outcome.id
+    this.options.onCheckpoint(outcome)
+  }
+
+  private receive(slot: number, mail: FromSlot): void {
     if (this.over) return
-    if (mail.type === 'failed') this.fail({ error: mail.error, records: mail.records })
-    else {
-      this.coordinator?.receive(mail)
-      this.options.onMail(mail)
+    switch (mail.type) {
+      case 'failed':
+        return this.fail({ error: mail.error, records: this.progressAt(mail.records) })
+      case 'progress':
+        this.progress[slot] = mail.progress
+        return this.options.onProgress(sumProgress(this.progress.filter(known => known !== undefined)))
+      case 'source-ended':
+        return this.sourceEnded(mail.source)
+      case 'finished':
+        if (++this.finishedSlots === this.slots.length) this.options.onFinished()
+        return
+      case 'rows':
+        return this.options.onRows(mail)
+      case 'log':
+        return this.options.onLog(mail.level, mail.message)
+      default:
+        this.coordinator?.receive(slot, mail)
     }
+  }
+
+  private sourceEnded(source: string): void {
+    const ended = (this.endedSubtasks.get(source) ?? 0) + 1
+    this.endedSubtasks.set(source, ended)
+    const { id } = this.execution.job.graph.nodes.find(({ name }) => name === source)!
+    if (ended === this.execution.subtasks[id]) this.sendAll({ type: 'end-source', source })
+  }
+
+  /** To all before anything else is sent to one, so that a barrier has it before it everywhere or nowhere. */
+  private sendAll(mail: ToSlot): void {
+    for (const slot of this.slots) slot.send(mail)
+  }
+
+  /**
+   * How far the job had come, for telling an error that comes again from one that lies further on: records of the sources with one
+   * slot; with more, whose number at a failure depends on their timing, the last complete checkpoint.
+   */
+  private progressAt(records: number): number {
+    return this.slots.length === 1 ? records : this.completedId
   }
 
   private fail(failure: Failure): void {
@@ -154,12 +230,13 @@ function stateIds(plan: RestorePlan): { [operator: string]: { [state: string]: n
   return ids
 }
 
-function headOperators(graph: JobGraph, plan: RestorePlan): ManifestHead['operators'] {
+function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePlan): ManifestHead['operators'] {
   const ids = stateIds(plan)
+  const nodes = new Map(graph.graph.nodes.map(node => [node.name, node]))
   return jobStates(graph.graph).operators.map(({ name, kind, states }) => ({
     name,
     kind,
-    parallelism: 1,
+    parallelism: subtasks[nodes.get(name)!.id],
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
       const ttlMs = ttlOf(graph, name, state)
@@ -176,26 +253,28 @@ function ttlOf({ graph }: JobGraph, operator: string, state: string): number | u
   return options === undefined ? undefined : resolveTtl(options)?.ttlMs
 }
 
-function slotPlan(
-  { job, graph, options }: AttemptOptions,
+/** What each slot is made from. */
+function slotPlans(
+  { job, options }: AttemptOptions,
+  execution: ExecutionPlan,
   runId: string,
   manifest: Manifest | undefined,
   plan: RestorePlan,
   runs: readonly RunFacts[],
-): SlotPlan {
-  const states = headOperators(graph, plan).flatMap(({ name: operator, states }) =>
+): (slot: number) => SlotPlan {
+  const { parallelism, maxParallelism } = execution
+  const states = headOperators(execution, plan).flatMap(({ name: operator, states }) =>
     states.map(({ id, name: state, kind, schema }) => [String(id), { operator, state, kind, schema }] as const),
   )
-  return {
+  const common = {
     job,
     runId,
-    slot: 0,
-    parallelism: 1,
-    maxParallelism: options.maxParallelism,
-    keyGroups: [0, options.maxParallelism],
+    parallelism,
+    maxParallelism,
+    exchange: parallelism === 1 ? undefined : allocateExchangeMemory(execution),
     compression: options.checkpointing.compression,
     stateIds: stateIds(plan),
-    dictionary: { maxParallelism: options.maxParallelism, hashVersion: 1, states: Object.fromEntries(states) },
+    dictionary: { maxParallelism, hashVersion: 1, states: Object.fromEntries(states) },
     restore:
       manifest === undefined
         ? undefined
@@ -204,5 +283,15 @@ function slotPlan(
             renamed: Object.fromEntries([...plan.origins].map(([operator, origin]) => [origin.name, operator])),
             past: ancestry(runs, manifest.run, manifest.id, manifest.runId).links,
           },
-  }
+  } as const
+  return slot => ({ ...common, slot, keyGroups: keyGroupsOf(execution, slot) })
+}
+
+/** The key groups of all operators in a slot: from the first one's to the last one's. */
+function keyGroupsOf({ job, subtasks, maxParallelism }: ExecutionPlan, slot: number): KeyGroupRange {
+  const ranges = job.graph.nodes
+    .filter(({ kind, id }) => (kind === 'keyedProcess' || kind === 'window') && slot < subtasks[id])
+    .map(({ id }) => keyGroupRange(slot, subtasks[id], maxParallelism))
+  if (ranges.length === 0) return [0, 0]
+  return [Math.min(...ranges.map(([start]) => start)), Math.max(...ranges.map(([, end]) => end))]
 }

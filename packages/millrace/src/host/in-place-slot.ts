@@ -1,6 +1,6 @@
-/** A slot on the coordinator's own thread: for tests and small embedded jobs. */
+/** Slots on the coordinator's own thread, one as good as any number: for tests and small embedded jobs. */
 import type { JobGraph } from '../graph/index.ts'
-import { Slot, type SlotPlan } from '../runtime/slot.ts'
+import { Slot, type SlotPlan, type SourceShares } from '../runtime/slot.ts'
 import type { ToSlot } from '../checkpoint/mail.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { NodePlatform } from './node-platform.ts'
@@ -8,19 +8,25 @@ import { SlotDriver } from './slot-driver.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 
 export function inPlaceSlots(job: JobGraph, store: SnapshotStore): SlotFactory {
-  return onMail => new InPlaceSlot(job, store, onMail)
+  return (parallelism, onMail) => {
+    const slots: InPlaceSlot[] = Array.from({ length: parallelism }, (_, index) => {
+      const platform = new NodePlatform(store, slot => slots[slot].platform.wake())
+      return new InPlaceSlot(job, platform, mail => onMail(index, mail))
+    })
+    return slots
+  }
 }
 
 class InPlaceSlot implements SlotPort {
+  readonly platform: NodePlatform
   private readonly job: JobGraph
-  private readonly platform: NodePlatform
   private readonly onMail: OnMail
   private slot: Slot | undefined
   private driver: SlotDriver | undefined
 
-  constructor(job: JobGraph, store: SnapshotStore, onMail: OnMail) {
+  constructor(job: JobGraph, platform: NodePlatform, onMail: OnMail) {
     this.job = job
-    this.platform = new NodePlatform(store)
+    this.platform = platform
     this.onMail = onMail
   }
 
@@ -29,8 +35,8 @@ class InPlaceSlot implements SlotPort {
     await this.slot.restore()
   }
 
-  async start(): Promise<void> {
-    await this.slot!.start()
+  async start(shares: SourceShares): Promise<void> {
+    await this.slot!.start(shares)
     this.driver = new SlotDriver(this.slot!, this.platform, this.onMail)
     this.driver.start()
   }

@@ -2,6 +2,7 @@
  * A job from start to end: its lock, the choice of what to start from, attempts and restarts, and how it ends.
  *
  *   starting -> running <-> restarting (waits for the delay) -> ending -> ended
+ *               running <-> rescaling (a last checkpoint at the old parallelism)
  *
  * Every attempt is a start of its own, recovered from what is stored and durable before its first record, so a restart in this process
  * and one after a crash are the same thing.
@@ -44,12 +45,21 @@ export interface RunnerOptions {
 
 export interface JobStatus {
   readonly job: string
-  readonly state: 'starting' | 'running' | 'restarting' | 'ending' | 'ended'
+  readonly state: 'starting' | 'running' | 'restarting' | 'rescaling' | 'ending' | 'ended'
+  readonly parallelism: number
   readonly run: number | undefined
   readonly lineage: number | undefined
   readonly restarts: number
   readonly progress: SlotProgress | undefined
   readonly lastCheckpoint: CheckpointOutcome | undefined
+}
+
+export interface Rescaled {
+  readonly parallelism: number
+  /** The checkpoint between the two parallelisms. */
+  readonly checkpointId: number
+  /** From its trigger until records flow again. */
+  readonly pauseMs: number
 }
 
 export class JobRunner {
@@ -68,6 +78,8 @@ export class JobRunner {
   private restarts: RestartState
   private restartCount = 0
   private restartTimer: NodeJS.Timeout | undefined
+  private parallelism: number
+  private rescaling: Promise<unknown> = Promise.resolve()
   private progress: SlotProgress | undefined
   private lastCheckpoint: CheckpointOutcome | undefined
   private lastCheckpointId = 0
@@ -75,6 +87,7 @@ export class JobRunner {
   constructor(options: RunnerOptions) {
     this.options = options
     this.folder = new ManifestFolder(options.store, options.job)
+    this.parallelism = options.options.parallelism
     this.restarts = startRestarts(options.options.restart, Date.now())
     const { promise, resolve, reject } = Promise.withResolvers<JobOutcome>()
     this.finished = promise
@@ -156,7 +169,7 @@ export class JobRunner {
         lineage: record.lineage,
         token,
         millrace: VERSION,
-        parallelism: options.parallelism,
+        parallelism: this.parallelism,
         maxParallelism: options.maxParallelism,
       },
       record.firstCheckpointId,
@@ -175,14 +188,20 @@ export class JobRunner {
     return {
       job,
       graph,
-      options,
+      options: { ...options, parallelism: this.parallelism },
       allowDroppedState,
       store,
       slots,
       segments: this.segments,
       confirm: () => this.lock!.confirm(),
       collectGarbage: () => this.sweep(false),
-      onMail: mail => this.receive(mail),
+      onFinished: () => void this.finish(),
+      onProgress: progress => {
+        this.progress = progress
+        onEvent({ type: 'progress', progress })
+      },
+      onRows: mail => this.deliver(mail),
+      onLog: (level, message) => onEvent({ type: 'log', level, message }),
       onCheckpoint: outcome => {
         this.lastCheckpoint = outcome
         if (outcome.outcome === 'complete') this.lastCheckpointId = outcome.id
@@ -194,15 +213,6 @@ export class JobRunner {
   }
 
   // --------------------------------------------------------------------------------------------------------- running
-
-  private receive(mail: FromSlot): void {
-    if (mail.type === 'progress') {
-      this.progress = mail.progress
-      this.options.onEvent({ type: 'progress', progress: mail.progress })
-    } else if (mail.type === 'log') this.options.onEvent({ type: 'log', level: mail.level, message: mail.message })
-    else if (mail.type === 'rows') this.deliver(mail)
-    else if (mail.type === 'finished') void this.finish()
-  }
 
   private deliver({ sink, committable, rows }: Extract<FromSlot, { type: 'rows' }>): void {
     let delivered = this.rows.get(sink)
@@ -221,6 +231,7 @@ export class JobRunner {
     return {
       job: this.options.job,
       state: this.state,
+      parallelism: this.parallelism,
       run: this.run?.run,
       lineage: this.run?.lineage,
       restarts: this.restartCount,
@@ -232,6 +243,46 @@ export class JobRunner {
   async checkpoint(): Promise<number> {
     if (this.state !== 'running') throw notRunning(this.options.job)
     return this.attempt!.request('user')
+  }
+
+  // -------------------------------------------------------------------------------------------------------- rescaling
+
+  /**
+   * Goes on at another parallelism, from a checkpoint that is taken now. When that checkpoint fails, or the new slots cannot start, the
+   * job goes on at the old one from its latest.
+   * @throws OPTION_INVALID, JOB_NOT_RUNNING, and what failed
+   */
+  async rescale(parallelism: number): Promise<Rescaled> {
+    const { maxParallelism } = this.options.options
+    if (!Number.isSafeInteger(parallelism) || parallelism < 1 || parallelism > maxParallelism) {
+      throw new MillraceError(
+        'OPTION_INVALID',
+        `parallelism is ${String(parallelism)}; it must be a whole number from 1 to maxParallelism, which is ${maxParallelism}`,
+      )
+    }
+    if (this.state !== 'running') throw notRunning(this.options.job)
+    this.state = 'rescaling'
+    const done = this.rescaleTo(parallelism)
+    this.rescaling = done.catch(() => undefined)
+    return done
+  }
+
+  private async rescaleTo(parallelism: number): Promise<Rescaled> {
+    const fromMs = Date.now()
+    const attempt = this.attempt!
+    const before = this.parallelism
+    const checkpointId = await attempt.request('rescale')
+    await attempt.close()
+    this.parallelism = parallelism
+    try {
+      await this.startAttempt({})
+    } catch (error) {
+      this.parallelism = before
+      await this.failed({ error: carry(named(error)), records: -1 })
+      throw error
+    }
+    this.restarts = startRestarts(this.options.options.restart, Date.now())
+    return { parallelism, checkpointId, pauseMs: Date.now() - fromMs }
   }
 
   // ------------------------------------------------------------------------------------------------------- restarting
@@ -282,6 +333,7 @@ export class JobRunner {
   }
 
   private async endWith(reason: 'stop' | 'finish', outcome: 'stopped' | 'finished'): Promise<void> {
+    await this.rescaling
     if (this.state === 'ended' || this.state === 'ending') return void (await this.finished)
     const hadAttempt = this.state === 'running' || this.state === 'starting'
     this.state = 'ending'
@@ -373,7 +425,7 @@ export class JobRunner {
   }
 
   private async appendHistory(outcome: CheckpointOutcome): Promise<void> {
-    const { id, trigger, startedAtMs, durationMs, newBytes, totalBytes, error } = outcome
+    const { id, trigger, startedAtMs, durationMs, newBytes, totalBytes, alignmentMs, error } = outcome
     await appendHistory(this.options.store, {
       atMs: startedAtMs,
       kind: 'checkpoint',
@@ -384,6 +436,7 @@ export class JobRunner {
       durationMs,
       newBytes,
       totalBytes,
+      alignmentMs,
       ...(error !== undefined && { error }),
     })
   }

@@ -8,11 +8,13 @@ const SLEEP_MAX_MS = 60_000
 
 export class NodePlatform implements Platform {
   readonly store: SnapshotStore
+  readonly wakeSlot: (slot: number) => void
   private woken = false
   private wakeUp: (() => void) | undefined
 
-  constructor(store: SnapshotStore) {
+  constructor(store: SnapshotStore, wakeSlot: (slot: number) => void) {
     this.store = store
+    this.wakeSlot = wakeSlot
   }
 
   now(): number {

@@ -313,13 +313,9 @@ test('two options that do not go together are a problem; a lower maxDelay lowers
 })
 
 test('what this version cannot do is refused after all problems are solved', () => {
-  assert.throws(() => resolveOptions({ cli: { parallelism: 2 } }), {
-    code: 'PARALLELISM_UNSUPPORTED',
-    message: /parallelism is 2/,
-  })
   assert.throws(() => resolveOptions({ job: { stateBackend: 'rocksdb' } }), {
     code: 'BACKEND_UNSUPPORTED',
     message: /'rocksdb'/,
   })
-  assert.throws(() => resolveOptions({ cli: { parallelism: 2 }, set: ['x=1'] }), { code: 'OPTION_INVALID' })
+  assert.throws(() => resolveOptions({ job: { stateBackend: 'rocksdb' }, set: ['x=1'] }), { code: 'OPTION_INVALID' })
 })

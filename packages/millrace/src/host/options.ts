@@ -59,7 +59,7 @@ export interface ResolvedRestart {
 }
 
 /**
- * @throws OPTION_INVALID with every problem in `context.problems`; PARALLELISM_UNSUPPORTED, BACKEND_UNSUPPORTED
+ * @throws OPTION_INVALID with every problem in `context.problems`; BACKEND_UNSUPPORTED
  */
 export function resolveOptions(sources: OptionSources): ResolvedOptions {
   const problems: OptionProblem[] = []
@@ -80,13 +80,7 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
 }
 
 /** What this version cannot do yet. */
-function assertSupported({ parallelism, stateBackend }: ResolvedOptions): void {
-  if (parallelism > 1) {
-    throw new MillraceError(
-      'PARALLELISM_UNSUPPORTED',
-      `parallelism is ${parallelism}; this version runs jobs at parallelism 1`,
-    )
-  }
+function assertSupported({ stateBackend }: ResolvedOptions): void {
   if (stateBackend !== 'heap') {
     throw new MillraceError(
       'BACKEND_UNSUPPORTED',

@@ -10,7 +10,7 @@ import { memoryStorage } from '../store/memory/index.ts'
 import type { Storage } from '../store/contract.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { inPlaceSlots } from './in-place-slot.ts'
-import { JobRunner, type JobStatus } from './job-runner.ts'
+import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
 import { resolveOptions, type OptionSources } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { threadedSlots } from './threaded-slot.ts'
@@ -26,7 +26,10 @@ export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
   readonly from?: string
   /** State of the snapshot that the job has no place for may go. */
   readonly allowDroppedState?: boolean
-  /** `import.meta.url` of the module that exports the job as default: the job then runs in a thread of its own. */
+  /**
+   * `import.meta.url` of the module that exports the job as default: its slots then run in threads of their own, which import it.
+   * Needed above parallelism 1.
+   */
   readonly module?: string
   readonly onEvent?: OnJobEvent
 }
@@ -41,6 +44,11 @@ export interface JobHandle {
   stop(): Promise<void>
   /** Ends without a checkpoint. */
   cancel(): Promise<void>
+  /**
+   * Goes on at another parallelism, from 1 to `maxParallelism`: a checkpoint, then new slots that start from it. On an error the job goes
+   * on as it was.
+   */
+  rescale(parallelism: number): Promise<Rescaled>
   status(): JobStatus
   /** Rows that a `memory()` sink has committed so far. */
   rows(sink: string): readonly any[]
@@ -74,6 +82,12 @@ export async function start(options: StartOptions): Promise<JobHandle> {
   if (options.fresh === true && options.from !== undefined) {
     throw new MillraceError('OPTION_INVALID', 'fresh and from exclude each other: start clean, or from a snapshot')
   }
+  if (resolved.parallelism > 1 && options.module === undefined) {
+    throw new MillraceError(
+      'OPTION_INVALID',
+      `parallelism is ${resolved.parallelism}: above 1 the job runs in threads, which have to import it; pass { module: import.meta.url } from the module that exports it as default`,
+    )
+  }
   const name = options.as ?? options.job.name
   assertJobName(name)
   const job = { ...options.job, name }
@@ -102,6 +116,7 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     checkpoint: async () => ({ id: `chk-${await runner.checkpoint()}` }),
     stop: () => runner.stop(),
     cancel: () => runner.cancel(),
+    rescale: parallelism => runner.rescale(parallelism),
     status: () => runner.status(),
     rows: sink => runner.rowsOf(sink),
   }

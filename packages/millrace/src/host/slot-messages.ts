@@ -1,7 +1,7 @@
 /** Between the coordinator's thread and a slot's thread. */
 import type { Params } from '../api/index.ts'
 import type { CarriedError, FromSlot, ToSlot } from '../checkpoint/mail.ts'
-import type { SlotPlan } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot.ts'
 
 /** What a slot's thread is started with. */
 export interface SlotThreadData {
@@ -14,7 +14,7 @@ export interface SlotThreadData {
 
 export type ToThread =
   | { readonly type: 'restore'; readonly plan: SlotPlan }
-  | { readonly type: 'start' }
+  | { readonly type: 'start'; readonly shares: SourceShares }
   | { readonly type: 'mail'; readonly mail: ToSlot }
   | { readonly type: 'close' }
 

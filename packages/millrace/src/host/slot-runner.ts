@@ -4,10 +4,11 @@ import { MillraceError } from '../base/errors.ts'
 import { buildGraph } from '../api/index.ts'
 import { planJob } from '../graph/index.ts'
 import { carry } from '../runtime/carried-error.ts'
-import { Slot, type SlotPlan } from '../runtime/slot.ts'
+import { Slot, type SlotPlan, type SourceShares } from '../runtime/slot.ts'
 import type { FromSlot } from '../checkpoint/mail.ts'
 import { localStorage } from '../store/local/index.ts'
 import { installFailpoints } from './crash.ts'
+import { onRing, ring } from './doorbell.ts'
 import { importJob } from './job-module.ts'
 import { NodePlatform } from './node-platform.ts'
 import { SlotDriver } from './slot-driver.ts'
@@ -33,13 +34,15 @@ async function restore(plan: SlotPlan): Promise<void> {
       `job '${data.job}' described another graph in the slot's thread than in the coordinator; its build function must depend on flow.params alone`,
     )
   }
-  platform = new NodePlatform(localStorage(data.storage).job(data.job))
+  const { exchange } = plan
+  platform = new NodePlatform(localStorage(data.storage).job(data.job), peer => ring(exchange!, peer))
+  if (exchange !== undefined) onRing(exchange, plan.slot, () => platform!.wake())
   slot = new Slot(graph, plan, platform, mail)
   await slot.restore()
 }
 
-async function start(): Promise<void> {
-  await slot!.start()
+async function start(shares: SourceShares): Promise<void> {
+  await slot!.start(shares)
   driver = new SlotDriver(slot!, platform!, mail)
   driver.start()
 }
@@ -48,10 +51,20 @@ async function close(): Promise<void> {
   await (driver?.close() ?? slot?.close())
 }
 
+function perform(message: Exclude<ToThread, { type: 'mail' }>): Promise<void> {
+  switch (message.type) {
+    case 'restore':
+      return restore(message.plan)
+    case 'start':
+      return start(message.shares)
+    case 'close':
+      return close()
+  }
+}
+
 port.on('message', (message: ToThread) => {
   if (message.type === 'mail') return slot!.receive(message.mail)
-  const done = message.type === 'restore' ? restore(message.plan) : message.type === 'start' ? start() : close()
-  done.then(
+  perform(message).then(
     () => post({ type: 'done', of: message.type }),
     error => post({ type: 'error', of: message.type, error: carry(error) }),
   )

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../base/errors.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import type { ToSlot } from '../checkpoint/mail.ts'
-import type { SlotPlan } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot.ts'
 import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 
@@ -16,7 +16,8 @@ const HEAP_SHARE = 0.75
 const CLOSE_TIMEOUT_MS = 5000
 
 export function threadedSlots(data: SlotThreadData): SlotFactory {
-  return onMail => new ThreadedSlot(data, onMail)
+  return (parallelism, onMail) =>
+    Array.from({ length: parallelism }, (_, index) => new ThreadedSlot(data, mail => onMail(index, mail)))
 }
 
 class ThreadedSlot implements SlotPort {
@@ -41,8 +42,8 @@ class ThreadedSlot implements SlotPort {
     return this.call({ type: 'restore', plan })
   }
 
-  start(): Promise<void> {
-    return this.call({ type: 'start' })
+  start(shares: SourceShares): Promise<void> {
+    return this.call({ type: 'start', shares })
   }
 
   send(mail: ToSlot): void {

@@ -1,16 +1,20 @@
-/** From job graph to operators: linked from the sinks up, since a producer needs its consumers' functions. */
+/**
+ * From execution plan to one slot's operators: linked from the sinks up, since a producer needs its consumers' functions. An edge is a
+ * direct call, or an exchange where records may leave the slot.
+ */
 import { assert } from '../base/assert.ts'
 import type { SinkContext, SourceContext } from '../connectors/contract.ts'
-import type { JobGraph, StreamNode } from '../graph/index.ts'
+import { exchangeInto, type ExecutionPlan, type NodeId, type StreamNode } from '../graph/index.ts'
 import type { StateBackend, StateId } from '../state/index.ts'
 import { filterLink, flatMapLink, mapLink, privateCopy, type Fail, type Input, type Push } from './chain.ts'
+import type { SlotExchange } from './exchange/index.ts'
 import { failure, promiseFailure } from './failure.ts'
 import { EventTimeOperator } from './operators/event-time.ts'
 import { KeyedProcessOperator } from './operators/keyed-process.ts'
 import { ProcessOperator } from './operators/process.ts'
 import { SinkTask } from './operators/sink-task.ts'
 import { SourceTask, type SourceHost } from './operators/source-task.ts'
-import { UnionOperator } from './operators/union.ts'
+import { unionInputs } from './operators/union.ts'
 import { WindowOperator } from './operators/window.ts'
 import { Output, Outputs } from './output.ts'
 import type { Services } from './services.ts'
@@ -25,6 +29,8 @@ export interface Operators {
 }
 
 export interface BuildContext {
+  readonly slot: number
+  readonly exchange: SlotExchange
   readonly backend: StateBackend
   readonly services: Services
   readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
@@ -33,12 +39,12 @@ export interface BuildContext {
   sinkContext(operator: string): SinkContext
 }
 
-export function buildOperators(job: JobGraph, context: BuildContext): Operators {
-  return new Builder(job, context).build()
+export function buildOperators(plan: ExecutionPlan, context: BuildContext): Operators {
+  return new Builder(plan, context).build()
 }
 
 class Builder {
-  private readonly job: JobGraph
+  private readonly plan: ExecutionPlan
   private readonly context: BuildContext
   private readonly inputs: Input[][] = []
   private readonly sources: SourceTask[] = []
@@ -47,17 +53,22 @@ class Builder {
   private readonly processes: ProcessOperator[] = []
   private readonly sinks: SinkTask[] = []
 
-  constructor(job: JobGraph, context: BuildContext) {
-    this.job = job
+  constructor(plan: ExecutionPlan, context: BuildContext) {
+    this.plan = plan
     this.context = context
   }
 
   build(): Operators {
-    for (const node of [...this.job.graph.nodes].reverse()) this.inputs[node.id] = this.inputsOf(node)
-    for (const { node, splitSources, hasOtherInput } of this.job.eventTimes) {
-      // Where records of sources and of operators with state come together, which split one belongs to is not known: they share one.
-      if (hasOtherInput) continue
-      const eventTime = this.eventTimes.find(operator => operator.plan.node === node)!
+    const { job } = this.plan
+    for (const node of [...job.graph.nodes].reverse()) {
+      if (!this.isHere(node.id)) continue
+      this.inputs[node.id] = this.inputsOf(node)
+      this.inputs[node.id].forEach((input, index) => this.connect(node, index, input))
+    }
+    for (const { node, splitSources, hasOtherInput } of job.eventTimes) {
+      // Where records with a split and without one come together they share one watermark.
+      const eventTime = hasOtherInput ? undefined : this.eventTimes.find(operator => operator.plan.node === node)
+      if (eventTime === undefined) continue
       for (const source of this.sources) if (splitSources.includes(source.node.id)) source.eventTimes.push(eventTime)
     }
     // In the order of the graph, whatever the order of linking.
@@ -68,6 +79,16 @@ class Builder {
       processes: this.processes.reverse(),
       sinks: this.sinks.reverse(),
     }
+  }
+
+  /** Whether the operator has a subtask in this slot. */
+  private isHere(node: NodeId): boolean {
+    return this.context.slot < this.plan.subtasks[node]
+  }
+
+  private connect(node: StreamNode, inputIndex: number, input: Input): void {
+    const exchange = exchangeInto(this.plan, node.id, inputIndex)
+    if (exchange !== undefined) this.context.exchange.addInput(exchange, input, this.failOf(node))
   }
 
   /** The node's operator, as its producers see it: one input per edge. */
@@ -83,12 +104,10 @@ class Builder {
         return [this.stateless(node, outputs, flatMapLink)]
       case 'rebalance':
         return [outputs.main]
-      case 'union': {
-        const union = new UnionOperator(node.inputs.length, outputs.main)
-        return node.inputs.map((_, index) => union.input(index))
-      }
+      case 'union':
+        return unionInputs(node.inputs.length, outputs.main)
       case 'eventTime': {
-        const plan = this.job.eventTimes.find(eventTime => eventTime.node === node.id)
+        const plan = this.plan.job.eventTimes.find(eventTime => eventTime.node === node.id)
         assert(plan !== undefined, 'every event-time transformation is planned')
         return [added(this.eventTimes, new EventTimeOperator(node, plan, outputs, services))]
       }
@@ -118,7 +137,7 @@ class Builder {
     outputs: Outputs,
     link: (fn: F, next: Push, fail: Fail, promise: Push) => Push,
   ): Input {
-    const fail: Fail = (error, record) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
+    const fail = this.failOf(node)
     const promise = () => {
       throw promiseFailure(node.name, 'its function')
     }
@@ -129,12 +148,22 @@ class Builder {
     }
   }
 
+  private failOf(node: StreamNode): Fail {
+    return (error, record) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
+  }
+
   private outputsOf(node: StreamNode): Outputs {
-    const byTag = Map.groupBy(this.job.outputs[node.id], output => output.tag)
+    const byTag = Map.groupBy(this.plan.job.outputs[node.id], output => output.tag)
     const output = (tag: string | undefined) =>
-      new Output((byTag.get(tag) ?? []).map(reader => this.inputs[reader.node][reader.inputIndex]))
+      new Output((byTag.get(tag) ?? []).map(reader => this.readerOf(reader.node, reader.inputIndex)))
     const tags = [...byTag.keys()].filter(tag => tag !== undefined)
     return new Outputs(output(undefined), new Map(tags.map(tag => [tag, output(tag)])))
+  }
+
+  private readerOf(node: NodeId, inputIndex: number): Input {
+    const exchange = exchangeInto(this.plan, node, inputIndex)
+    if (exchange === undefined) return this.inputs[node][inputIndex]
+    return this.context.exchange.addOutput(exchange, this.failOf(this.plan.job.graph.nodes[node]))
   }
 
   private stateId(node: StreamNode): (state: string) => StateId {

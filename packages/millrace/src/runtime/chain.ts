@@ -4,7 +4,8 @@
  * Each function is a private copy of a factory's text. V8 keeps its type feedback per function text, so two chains (or two maps of
  * one chain) that shared a text would make its call sites megamorphic: 55-85 ns a record and operator against about 30
  * (bench/chain.ts). A copy needs a salt: without it V8's compilation cache hands back the same function. Where code generation is
- * forbidden (`--disallow-code-generation-from-strings`) the factories are used as they are. Only this file knows of it.
+ * forbidden (`--disallow-code-generation-from-strings`) the factories are used as they are. Of the engine's files only
+ * this one and codec/row-code.ts generate code.
  *
  * A factory may use nothing but its parameters. No record data and no user text ever becomes code.
  */
@@ -12,9 +13,14 @@
 /** Takes the next record. */
 export type Push = (value: any) => void
 
+/** Takes the next record with its key and the key's hash (int32). */
+export type PushKeyed = (key: any, hash: number, value: any) => void
+
 /** What a consumer of a stream shows to its producer. */
 export interface Input {
   readonly push: Push
+  /** Keyed operators: the same, for a record whose key and its hash are known. */
+  readonly pushKeyed?: PushKeyed
   /** No record with a timestamp up to this one will follow. Only grows. */
   watermark(time: number): void
   /** Whether this input stops holding back the watermark. */
@@ -112,6 +118,23 @@ export const keyedLink = (
     }
   }
 
+export const keyedHashLink = (
+  bind: (key: any, hash: number) => void,
+  onRecord: (value: any, ctx: any) => any,
+  ctx: object,
+  fail: Fail,
+  promise: Push,
+): PushKeyed =>
+  function keyed(key, hash, value) {
+    try {
+      bind(key, hash)
+      const result = onRecord(value, ctx)
+      if (result !== undefined && result !== null && typeof result.then === 'function') promise(value)
+    } catch (error) {
+      throw fail(error, value)
+    }
+  }
+
 export const processLink = (onRecord: (value: any, ctx: any) => any, ctx: object, fail: Fail, promise: Push): Push =>
   function process(value) {
     try {
@@ -122,10 +145,30 @@ export const processLink = (onRecord: (value: any, ctx: any) => any, ctx: object
     }
   }
 
-export const windowLink = (keyOf: (value: any) => any, add: (key: any, value: any) => void, fail: Fail): Push =>
+export const windowLink = (
+  keyOf: (value: any) => any,
+  bind: (key: any) => void,
+  add: (value: any) => void,
+  fail: Fail,
+): Push =>
   function window(value) {
     try {
-      add(keyOf(value), value)
+      bind(keyOf(value))
+      add(value)
+    } catch (error) {
+      throw fail(error, value)
+    }
+  }
+
+export const windowHashLink = (
+  bind: (key: any, hash: number) => void,
+  add: (value: any) => void,
+  fail: Fail,
+): PushKeyed =>
+  function window(key, hash, value) {
+    try {
+      bind(key, hash)
+      add(value)
     } catch (error) {
       throw fail(error, value)
     }
@@ -173,6 +216,92 @@ export const sinkLink = (
     } catch (error) {
       throw fail(error, value)
     }
+  }
+
+/** Into an exchange: the record's key says which subtask it goes to. */
+export const hashLink = (
+  keyOf: (value: any) => any,
+  hashOf: (key: any) => number,
+  groupOf: (hash: number, maxParallelism: number) => number,
+  maxParallelism: number,
+  owners: Uint16Array,
+  own: number,
+  pushKeyed: PushKeyed,
+  writers: readonly { add(value: any, hash: number, timestamp: number): void }[],
+  context: ChainContext,
+  fail: Fail,
+): Push =>
+  function exchange(value) {
+    let key
+    let hash
+    let owner
+    try {
+      key = keyOf(value)
+      hash = hashOf(key)
+      owner = owners[groupOf(hash, maxParallelism)]
+      if (owner !== own) writers[owner].add(value, hash, context.timestamp)
+    } catch (error) {
+      throw fail(error, value)
+    }
+    if (owner === own) pushKeyed(key, hash, value)
+  }
+
+/** Into an exchange: every subtask has its turn. */
+export const rebalanceLink = (
+  subtasks: number,
+  first: number,
+  own: number,
+  push: Push,
+  writers: readonly { add(value: any, hash: number, timestamp: number): void }[],
+  context: ChainContext,
+  fail: Fail,
+): Push => {
+  let turn = first
+  return function exchange(value) {
+    const owner = turn
+    turn = turn + 1 === subtasks ? 0 : turn + 1
+    if (owner === own) return push(value)
+    try {
+      writers[owner].add(value, 0, context.timestamp)
+    } catch (error) {
+      throw fail(error, value)
+    }
+  }
+}
+
+/** What the reading end of a channel hands out: the next record, and what it carries. */
+interface Rows {
+  readonly hash: number
+  readonly timestamp: number
+  next(): any
+}
+
+/** Out of an exchange: the records of a page. */
+export const pageLink = (push: Push, context: ChainContext) =>
+  function page(rows: Rows, count: number) {
+    for (let i = 0; i < count; i++) {
+      const value = rows.next()
+      context.timestamp = rows.timestamp
+      push(value)
+    }
+    context.timestamp = NaN
+  }
+
+export const keyedPageLink = (keyOf: (value: any) => any, pushKeyed: PushKeyed, context: ChainContext, fail: Fail) =>
+  function page(rows: Rows, count: number) {
+    for (let i = 0; i < count; i++) {
+      const value = rows.next()
+      const hash = rows.hash
+      context.timestamp = rows.timestamp
+      let key
+      try {
+        key = keyOf(value)
+      } catch (error) {
+        throw fail(error, value)
+      }
+      pushKeyed(key, hash, value)
+    }
+    context.timestamp = NaN
   }
 
 const fanOutTwo = (a: Push, b: Push): Push =>

@@ -9,6 +9,8 @@ export interface Platform {
   readonly store: SnapshotStore
   /** Something arrived for a slot that may be asleep. */
   wake(): void
+  /** As `wake`, for another slot of the attempt. */
+  wakeSlot(slot: number): void
   /** Lets callbacks of the event loop run; long work awaits it now and then. */
   yield(): Promise<void>
 }

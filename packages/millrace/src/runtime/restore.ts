@@ -1,18 +1,24 @@
 /**
- * Loads keyed state from a snapshot's segments: the newest entry of every key, into the backend's tables. Key groups are computed
- * anew, so the max parallelism may be another one. State that the restore plan dropped is skipped.
+ * Loads a slot's keyed state from a snapshot's segments: the newest entry of every key that lies in its key groups, into the backend's
+ * tables. Of the same max parallelism only those key groups are read. Of another one everything is, and each key is hashed anew,
+ * from its bytes: what is another slot's is never decoded. State that the restore plan dropped is skipped.
  */
-import { ByteReader } from '../codec/index.ts'
+import { ByteReader, keyGroupOfHash, murmur3, skipKey, type KeyGroupRange } from '../codec/index.ts'
 import { mergeEntries } from '../snapshot/entry-merge.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
+import { ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 import { openSegment } from '../snapshot/segment-reader.ts'
 import type { StateBackend, StateId } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 
-/** Op of a deleted key in a segment. */
-const TOMBSTONE = 1
-/** Key group and state id stand before the key. */
-const PREFIX_BYTES = 4
+/** What of the keyed state is the slot's. */
+export interface StateShare {
+  /** Of the job now; the snapshot may have had another one. */
+  readonly maxParallelism: number
+  readonly keyGroups: KeyGroupRange
+  /** Within these: whether a state's key group is the slot's, for operators with a parallelism of their own. Default: each is. */
+  readonly owns?: (id: StateId, keyGroup: number) => boolean
+}
 
 /** @throws SNAPSHOT_DAMAGED, OBJECT_MISSING, SNAPSHOT_VERSION: nothing of the backend may be used then */
 export async function restoreState(
@@ -20,22 +26,44 @@ export async function restoreState(
   backend: StateBackend,
   manifest: Manifest,
   wanted: ReadonlySet<StateId>,
+  { maxParallelism, keyGroups, owns }: StateShare,
 ): Promise<void> {
-  const segments = await Promise.all(manifest.segments.map(ref => openSegment(store, ref)))
-  const merge = mergeEntries(segments)
+  const [start, end] = keyGroups
+  const rehash = manifest.maxParallelism !== maxParallelism
+  const refs = manifest.segments.filter(segment => rehash || overlap(segment.keyGroups, keyGroups))
+  const segments = await Promise.all(refs.map(ref => openSegment(store, ref)))
+  const merge = rehash ? mergeEntries(segments) : mergeEntries(segments, start, end)
+  const takesAll = owns === undefined && (!rehash || (start === 0 && end === maxParallelism))
   const key = new ByteReader()
   const value = new ByteReader()
   backend.restoreBegin(manifest.id)
   for (;;) {
     while (merge.advance()) {
-      const entry = merge.entry
-      if (entry.op === TOMBSTONE || !wanted.has(entry.stateId)) continue
-      key.reset(entry.bytes, entry.keyStart + PREFIX_BYTES, entry.keyEnd)
-      value.reset(entry.bytes, entry.valueStart, entry.valueEnd)
-      backend.restore(entry.stateId, key, value, entry.lastTouchMs)
+      const { op, stateId, bytes, keyStart, keyEnd, valueStart, valueEnd, lastTouchMs } = merge.entry
+      if (op === ENTRY_TOMBSTONE || !wanted.has(stateId)) continue
+      key.reset(bytes, keyStart + KEY_PREFIX_BYTES, keyEnd)
+      if (!takesAll) {
+        const keyGroup = rehash ? keyGroupAt(key, maxParallelism) : (bytes[keyStart] << 8) | bytes[keyStart + 1]
+        if (keyGroup < start || keyGroup >= end || owns?.(stateId, keyGroup) === false) continue
+      }
+      value.reset(bytes, valueStart, valueEnd)
+      backend.restore(stateId, key, value, lastTouchMs)
     }
     if (!merge.needsRefill) break
     await merge.refill()
   }
   backend.restoreEnd()
+}
+
+function overlap(a: KeyGroupRange, b: KeyGroupRange): boolean {
+  return a[0] < b[1] && b[0] < a[1]
+}
+
+/** Of the encoded key that the reader stands before, and goes on standing before. */
+function keyGroupAt(reader: ByteReader, maxParallelism: number): number {
+  const start = reader.offset
+  skipKey(reader)
+  const hash = murmur3(reader.bytes, start, reader.offset)
+  reader.offset = start
+  return keyGroupOfHash(hash, maxParallelism)
 }

@@ -1,32 +1,36 @@
 /**
- * A slot: subtask i of every operator, as a synchronous step machine. `step()` does a bounded piece of work: the mails, a block of
- * one source, due timers, a slice of the snapshot being written. Whoever drives it (a thread, the caller's event loop, a test)
- * calls it again and again and sleeps when it says so; nothing in here waits, except `restore` and `start` before the first step.
+ * A slot: subtask i of every operator, as a synchronous step machine. `step()` does a bounded piece of work: the mails, due timers, some
+ * pages of each exchange, a block of one source, a slice of the snapshot being written. Whoever drives it (a thread, the caller's event
+ * loop, a test) calls it again and again and sleeps when it says so; nothing in here waits, except `restore` and `start` before the
+ * first step.
  *
- * Reading goes round the sources by turns, and the turns are part of the snapshot. A trigger is handled between two steps: every
- * source's position and every operator's state are taken before any further record (DESIGN invariant 1).
+ * Reading goes round the sources by turns, and the turns are part of the snapshot. A trigger begins an alignment: nothing enters the
+ * slot any more but what lies before the barrier in its channels, no timer fires, and once the barrier has come over all of them every
+ * source's position and every operator's state are taken at once (DESIGN invariant 1; exchange/alignment.ts). A slot begins with an
+ * alignment too: no record is processed before the restored watermarks have come over every channel.
  *
- *   new -> restored -> running -> reading ended ('finished' is posted) or stopped by a last barrier -> closed
+ *   new -> restored -> opening -> running <-> aligning -> reading ended ('finished' is posted) or stopped by a last barrier -> closed
  */
 import { assert, unreachable } from '../base/assert.ts'
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { Json } from '../base/json.ts'
-import { ByteWriter, encodeValue, type KeyGroupRange } from '../codec/index.ts'
+import { ByteWriter, encodeValue, keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
 import type { ConnectorContext, SinkContext, SourceContext } from '../connectors/contract.ts'
-import type { JobGraph } from '../graph/index.ts'
-import type { CarriedCommittable, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
-import { shareOfLists, shareOfSink, shareOfSource, type Subtask } from '../snapshot/redistribute.ts'
+import { planExecution, type ExecutionPlan, type JobGraph, type NodeId, type SourceNode } from '../graph/index.ts'
+import type { CarriedCommittable, Manifest, OperatorSnapshot, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
+import { shareOfLists, shareOfSink, type SourceShare, type Subtask } from '../snapshot/redistribute.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
 import { HeapBackend, type StateBackend, type StateId } from '../state/index.ts'
 import { buildOperators, type Operators } from './build.ts'
 import { carry } from './carried-error.ts'
 import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
+import { SlotExchange } from './exchange/index.ts'
 import type { SourceHost } from './operators/source-task.ts'
 import { NO_SPLIT, type EventTimeOperator } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
-import { restoreState } from './restore.ts'
+import { restoreState, type StateShare } from './restore.ts'
 import { Counters, type Services, type SlotClock } from './services.ts'
 import { SnapshotTask } from './snapshot-task.ts'
 
@@ -34,12 +38,14 @@ import { SnapshotTask } from './snapshot-task.ts'
 export interface SlotPlan {
   readonly job: string
   readonly runId: string
-  /** Which of how many slots: it holds the subtasks of that index. */
+  /** Which of how many. */
   readonly slot: number
   readonly parallelism: number
   readonly maxParallelism: number
   /** All its keyed state lies in these key groups. */
   readonly keyGroups: KeyGroupRange
+  /** What the slots of the attempt exchange records in; undefined when there is one. */
+  readonly exchange: SharedArrayBuffer | undefined
   readonly compression: 'zstd' | 'none'
   readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
   readonly dictionary: SegmentDictionary
@@ -55,21 +61,39 @@ export interface RestoreFrom {
   readonly past: readonly { readonly runId: string; readonly from: number; readonly through: number }[]
 }
 
+/** What the sources of a slot begin with, by name. */
+export type SourceShares = { readonly [source: string]: SourceShare }
+
+/** The barrier of the alignment that a slot begins with. No checkpoint has this id. */
+const OPENING = 0
 /** A slice of a snapshot within a step. */
 const SLICE_MS = 1
+/** Records wait this long for their page to fill. */
+const FLUSH_MS = 5
 
 export class Slot {
   /** When `step` returned 'idle': the time (epoch ms) to step again unless woken before. */
   idleUntilMs = Infinity
   private readonly plan: SlotPlan
+  private readonly execution: ExecutionPlan
   private readonly platform: Platform
   private readonly post: (mail: FromSlot) => void
   private readonly clock: SlotClock = { nowMs: 0 }
   private readonly counters = new Counters()
   private readonly backend: StateBackend
   private readonly operators: Operators
+  private readonly exchange: SlotExchange
   private readonly mails: ToSlot[] = []
+  /** What is being aligned for; undefined in an alignment: the beginning. */
+  private trigger: Trigger | undefined
+  private alignedFromMs = 0
   private snapshot: SnapshotTask | undefined
+  /** Sources that have ended as a whole, to be told once no alignment is under way. */
+  private readonly ending: string[] = []
+  private ended = 0
+  private flushedMs = 0
+  /** Until the alignment that a slot begins with is over; mails wait for it. */
+  private opening = true
   private sourceTurn = 0
   private splitNumbers = NO_SPLIT + 1
   private reading = false
@@ -81,6 +105,7 @@ export class Slot {
 
   constructor(job: JobGraph, plan: SlotPlan, platform: Platform, post: (mail: FromSlot) => void) {
     this.plan = plan
+    this.execution = planExecution(job, plan.parallelism, plan.maxParallelism)
     this.platform = platform
     this.post = post
     this.clock.nowMs = platform.now()
@@ -94,8 +119,22 @@ export class Slot {
       },
       counters: this.counters,
     }
-    const sourceHost: SourceHost = { nextSplitNumber: () => this.splitNumbers++, fail: error => this.fail(error) }
-    this.operators = buildOperators(job, {
+    const sourceHost: SourceHost = {
+      nextSplitNumber: () => this.splitNumbers++,
+      fail: error => this.fail(error),
+      ended: source => this.sourceEnded(source),
+    }
+    this.exchange = new SlotExchange({
+      plan: this.execution,
+      slot: plan.slot,
+      memory: plan.exchange,
+      chain: services.chain,
+      wake: slot => platform.wakeSlot(slot),
+      isWritable: node => this.operators.sinks.find(sink => sink.node.id === node)!.writable,
+    })
+    this.operators = buildOperators(this.execution, {
+      slot: plan.slot,
+      exchange: this.exchange,
       backend: this.backend,
       services,
       stateIds: plan.stateIds,
@@ -111,37 +150,35 @@ export class Slot {
   async restore(): Promise<void> {
     const from = this.plan.restore
     if (from === undefined) return
-    const wanted = new Set(Object.values(this.plan.stateIds).flatMap(states => Object.values(states)))
-    await restoreState(this.platform.store, this.backend, from.manifest, wanted)
+    await restoreState(this.platform.store, this.backend, from.manifest, ...this.ownState())
     for (const operator of this.operators.processes) {
       const restored = this.restoredOperator(operator.name)
-      if (restored !== undefined)
-        operator.restore(shareOfLists(restored, this.subtask, state => operator.isUnion(state)))
+      if (restored === undefined) continue
+      operator.restore(shareOfLists(restored, this.subtaskOf(operator.node.id), state => operator.isUnion(state)))
     }
     failpoint('restore.after-load')
   }
 
   /** Opens sinks, then sources. The start is durable before this is called (DESIGN invariant 6). */
-  async start(): Promise<void> {
+  async start(shares: SourceShares): Promise<void> {
     const { sources, sinks, eventTimes } = this.operators
     for (const sink of sinks) await this.openSink(sink)
     for (const [index, source] of sources.entries()) {
-      const restored = this.restoredOperator(source.node.name)
-      const share = restored && shareOfSource(restored, this.subtask)
-      const active = await source.open(share, (eventTime, split) =>
-        this.restoredHighest(eventTime, `${source.node.name}:${split}`),
+      const { name } = source.node
+      const active = await source.open(shares[name], (eventTime, split) =>
+        this.restoredHighest(eventTime, `${name}:${split}`),
       )
       if (active) this.sourceTurn = index
     }
     this.clock.nowMs = this.platform.now()
     for (const eventTime of eventTimes) eventTime.start(this.restoredHighest(eventTime, SHARED_SPLIT))
-    for (const source of sources) source.start()
+    this.exchange.align(OPENING)
     this.reading = true
   }
 
   private async openSink(sink: Operators['sinks'][number]): Promise<void> {
     const restored = this.restoredOperator(sink.node.name)
-    const share = restored && shareOfSink(restored, this.subtask)
+    const share = restored === undefined ? undefined : shareOfSink(restored, this.subtaskOf(sink.node.id))
     const past = this.plan.restore?.past ?? []
     await sink.open(
       {
@@ -159,9 +196,23 @@ export class Slot {
     )
   }
 
-  /** Of every operator. */
-  private get subtask(): Subtask {
-    return { subtask: this.plan.slot, parallelism: this.plan.parallelism }
+  /** Which states are loaded, and what of them. */
+  private ownState(): [wanted: ReadonlySet<StateId>, share: StateShare] {
+    const { slot, stateIds, maxParallelism, keyGroups } = this.plan
+    const { job, subtasks } = this.execution
+    const ranges = new Map<StateId, KeyGroupRange>()
+    for (const { id, name } of job.graph.nodes) {
+      if (slot >= subtasks[id]) continue
+      const range = keyGroupRange(slot, subtasks[id], maxParallelism)
+      for (const state of Object.values(stateIds[name] ?? {})) ranges.set(state, range)
+    }
+    const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
+    const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
+    return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }) }]
+  }
+
+  private subtaskOf(node: NodeId): Subtask {
+    return { subtask: this.plan.slot, parallelism: this.execution.subtasks[node] }
   }
 
   private restoredOperator(name: string): OperatorSnapshot | undefined {
@@ -199,16 +250,31 @@ export class Slot {
 
   private work(): 'progress' | 'idle' {
     this.clock.nowMs = this.platform.now()
-    while (this.mails.length > 0) this.handle(this.mails.shift()!)
-    const timersDueMs = this.fireTimers()
-    const read = this.reading && this.read()
+    while (this.hasMail) this.handle(this.mails.shift()!)
+    const timersDueMs = this.exchange.aligning ? Infinity : this.fireTimers()
+    const received = this.exchange.read()
+    if (this.exchange.aligned()) this.endAlignment()
+    const read = this.reading && !this.exchange.aligning && this.read()
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
       snapshot.slice(() => this.platform.monotonic() >= sliceEndMs)
     }
-    if (read || snapshot?.hasWork || this.mails.length > 0) return 'progress'
-    return this.sleep(Math.min(timersDueMs, this.requestedWakeMs))
+    const progress = received || read || snapshot?.hasWork === true || this.hasMail
+    this.flush(!progress)
+    return progress ? 'progress' : this.sleep(Math.min(timersDueMs, this.requestedWakeMs))
+  }
+
+  private get hasMail(): boolean {
+    return this.mails.length > 0 && !this.opening
+  }
+
+  /** Pages that are not full go out before the slot sleeps, and when they have waited long enough. */
+  private flush(sleeps: boolean): void {
+    const nowMs = this.clock.nowMs
+    if (!sleeps && nowMs - this.flushedMs < FLUSH_MS) return
+    this.flushedMs = nowMs
+    this.exchange.flush()
   }
 
   private requestedWakeMs = Infinity
@@ -229,21 +295,47 @@ export class Slot {
 
   /** One block of the source whose turn it is; true if there may be more to read at once. */
   private read(): boolean {
-    const { sources, sinks } = this.operators
-    for (const sink of sinks) if (!sink.writable) return false
+    const { sources } = this.operators
     for (let tried = 0; tried < sources.length; tried++) {
       const source = sources[this.sourceTurn]
+      if (!this.exchange.mayReadSource(source.node.id)) return false
       const result = source.read()
       if (result === 'progress') return true
       if (result === 'waiting') return false
       this.sourceTurn = (this.sourceTurn + 1) % sources.length
       if (result === 'turn') return true
     }
-    if (!this.finishedPosted && sources.every(source => source.ended)) {
-      this.finishedPosted = true
-      this.post({ type: 'finished' })
-    }
     return false
+  }
+
+  // ------------------------------------------------------------------------------------------------- ends of sources
+
+  /** A subtask has read all its splits. The coordinator's side knows when all subtasks have, unless this is the only one. */
+  private sourceEnded(source: SourceNode): boolean {
+    const isOnly = this.execution.subtasks[source.id] === 1
+    if (isOnly) this.countEnd()
+    else this.post({ type: 'source-ended', source: source.name })
+    return isOnly
+  }
+
+  private endSources(): void {
+    for (const name of this.ending.splice(0)) {
+      const source = this.operators.sources.find(({ node }) => node.name === name)
+      if (source === undefined) continue
+      source.end()
+      this.countEnd()
+    }
+  }
+
+  private countEnd(): void {
+    this.ended++
+    this.postFinished()
+  }
+
+  private postFinished(): void {
+    if (this.finishedPosted || this.ended < this.operators.sources.length) return
+    this.finishedPosted = true
+    this.post({ type: 'finished' })
   }
 
   // ------------------------------------------------------------------------------------------------------ checkpoints
@@ -251,21 +343,56 @@ export class Slot {
   private handle(mail: ToSlot): void {
     switch (mail.type) {
       case 'trigger':
-        return this.trigger(mail.trigger)
+        return this.align(mail.trigger)
       case 'abort':
-        if (this.snapshot?.trigger.checkpointId !== mail.checkpointId) return
-        void this.snapshot.abort()
-        this.snapshot = undefined
-        return
+        return this.abort(mail.checkpointId)
       case 'complete':
         return this.complete(mail.checkpointId)
+      case 'end-source':
+        this.ending.push(mail.source)
+        if (!this.exchange.aligning) this.endSources()
+        return
+      case 'splits':
+        return this.operators.sources.find(({ node }) => node.name === mail.source)!.addSplits(mail.splits)
       default:
         unreachable(mail, 'mail')
     }
   }
 
-  private trigger(trigger: Trigger): void {
-    assert(this.snapshot === undefined, 'one checkpoint at a time')
+  private align(trigger: Trigger): void {
+    assert(this.snapshot === undefined && !this.exchange.aligning, 'one checkpoint at a time')
+    this.trigger = trigger
+    this.alignedFromMs = this.platform.monotonic()
+    this.exchange.align(trigger.checkpointId)
+  }
+
+  /** Also of a checkpoint that this slot has not begun to align for, or is writing. */
+  private abort(checkpointId: number): void {
+    if (this.snapshot?.trigger.checkpointId === checkpointId) {
+      void this.snapshot.abort()
+      this.snapshot = undefined
+    }
+    this.exchange.release(checkpointId)
+    this.trigger = undefined
+    this.endSources()
+  }
+
+  private endAlignment(): void {
+    const { trigger } = this
+    this.trigger = undefined
+    if (trigger !== undefined) this.freeze(trigger)
+    else this.open()
+    if (trigger?.last !== true) this.endSources()
+  }
+
+  /** The beginning is over: restored watermarks are everywhere. A source that had ended says so again. */
+  private open(): void {
+    this.opening = false
+    for (const source of this.operators.sources) source.start()
+    this.postFinished()
+  }
+
+  private freeze(trigger: Trigger): void {
     if (trigger.last) {
       this.reading = false
       // The driver's reports are some time apart; what the run came to in the end must not be one behind.
@@ -299,7 +426,7 @@ export class Slot {
   /** Everything but sinks and keyed state, at the barrier. */
   private capture(): Omit<SlotSnapshot, 'segment'> {
     const { sources, processes, eventTimes } = this.operators
-    const operators: SlotSnapshot['operators'][number][] = []
+    const operators: SubtaskSnapshot[] = []
     for (const [index, source] of sources.entries()) {
       operators.push({ name: source.node.name, source: source.snapshot(index === this.sourceTurn) })
     }
@@ -315,7 +442,8 @@ export class Slot {
       if (shared !== undefined) splits.push({ split: SHARED_SPLIT, highest: shared })
       watermarks[eventTime.plan.id] = Object.fromEntries(splits.map(({ split, highest }) => [split, highest]))
     }
-    return { operators, watermarks }
+    const alignmentMs = this.platform.monotonic() - this.alignedFromMs
+    return { operators, watermarks, alignmentMs }
   }
 
   private withSinks(operators: SlotSnapshot['operators']): SlotSnapshot['operators'] {
@@ -366,11 +494,11 @@ export class Slot {
   }
 
   private connectorContext(operator: string, services: Services): ConnectorContext {
+    const { id } = this.execution.job.graph.nodes.find(({ name }) => name === operator)!
     return {
       job: this.plan.job,
       operator,
-      subtask: 0,
-      parallelism: 1,
+      ...this.subtaskOf(id),
       now: () => this.platform.now(),
       count: (name, by) => services.counters.counter(operator, name).add(by),
       log: services.log,

@@ -12,7 +12,7 @@ import { assert } from '../base/assert.ts'
 import type { BlockCursor } from './segment-cursor.ts'
 import { compareEntryKeys } from './segment-key.ts'
 import type { SegmentReader } from './segment-reader.ts'
-import type { ScanOptions, SegmentScan } from './segment-scan.ts'
+import { READ_AHEAD_BYTES, type ScanOptions, type SegmentScan } from './segment-scan.ts'
 
 interface Input {
   readonly scan: SegmentScan
@@ -87,12 +87,19 @@ export class EntryMerge {
   }
 }
 
-/** The entries of a range of key groups over the segments of a snapshot, newest first. */
+/** What all inputs of a merge read ahead together, three times over: many slots write many segments. */
+const READ_AHEAD_BYTES_MAX = 8 * 1024 * 1024
+/** Two blocks. */
+const READ_AHEAD_BYTES_MIN = 64 * 1024
+
+/** The entries of a range of key groups over the segments of a snapshot, newest first. Segments that share no key may be of one age. */
 export function mergeEntries(
   newestFirst: readonly SegmentReader[],
   keyGroupStart?: number,
   keyGroupEnd?: number,
-  options?: ScanOptions,
+  { readAheadBytes = READ_AHEAD_BYTES }: ScanOptions = {},
 ): EntryMerge {
+  const share = Math.max(READ_AHEAD_BYTES_MIN, Math.floor(READ_AHEAD_BYTES_MAX / newestFirst.length))
+  const options = { readAheadBytes: Math.min(readAheadBytes, share) }
   return new EntryMerge(newestFirst.map(reader => reader.scan(keyGroupStart, keyGroupEnd, options)))
 }

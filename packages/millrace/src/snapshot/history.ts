@@ -19,12 +19,14 @@ export interface HistoryEntry {
   readonly kind: SnapshotKind
   readonly id: number
   readonly run: number
-  readonly trigger: 'interval' | 'user' | 'stop' | 'finish'
+  readonly trigger: 'interval' | 'user' | 'stop' | 'finish' | 'rescale'
   readonly outcome: 'completed' | 'failed' | 'expired'
   readonly durationMs: number
   /** What this snapshot wrote. */
   readonly newBytes?: number
   readonly totalBytes?: number
+  /** The longest that a slot waited for the barrier on its channels. */
+  readonly alignmentMs?: number
   readonly error?: string
 }
 

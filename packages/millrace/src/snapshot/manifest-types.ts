@@ -21,7 +21,7 @@ export interface Manifest {
   readonly createdAtMs: number
   /** From trigger to every acknowledgement. */
   readonly durationMs: number
-  readonly trigger: 'interval' | 'user' | 'stop' | 'finish'
+  readonly trigger: 'interval' | 'user' | 'stop' | 'finish' | 'rescale'
   readonly millrace: string
   readonly parallelism: number
   readonly maxParallelism: number

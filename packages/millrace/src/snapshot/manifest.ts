@@ -105,7 +105,7 @@ function checkHeader(fields: Fields, file: string): void {
   fields.integer('token', 1)
   fields.integer('createdAtMs')
   fields.number('durationMs', 0)
-  fields.oneOf('trigger', ['interval', 'user', 'stop', 'finish'])
+  fields.oneOf('trigger', ['interval', 'user', 'stop', 'finish', 'rescale'])
   fields.text('millrace')
   fields.integer('parallelism', 1, PARALLELISM_LIMIT)
   fields.integer('maxParallelism', 1, PARALLELISM_LIMIT)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type Failpoint, onFailpoint } from '../base/failpoint.ts'
+import { keyGroupRange } from '../codec/index.ts'
 import type { MemoryStore } from '../store/memory/index.ts'
 import type { SegmentRef } from './manifest-types.ts'
 import { type MergeRequest, mergeSegments } from './merge-segments.ts'
@@ -23,8 +24,10 @@ import {
 
 const OUTPUT = { name: 'segments/1-99.seg', segmentId: 99, checkpointId: 12, compression: 'zstd' } as const
 
+/** Of all keys here. */
+const KEY_GROUPS = 4
 const keys = fc
-  .tuple(fc.nat(3), fc.constantFrom(0, 1), fc.nat(30))
+  .tuple(fc.nat(KEY_GROUPS - 1), fc.constantFrom(0, 1), fc.nat(30))
   .map(([keyGroup, stateId, n]) => sampleKey(keyGroup, stateId, `key ${n}`))
 const entries: fc.Arbitrary<SampleEntry> = fc.oneof(
   fc.tuple(keys, fc.string({ maxLength: 20 })).map(([key, value]) => put(key, value)),
@@ -36,11 +39,17 @@ async function writeAll(
   store: MemoryStore,
   newestFirst: readonly (readonly SampleEntry[])[],
   lastIsBase: boolean,
+  slots = 1,
 ): Promise<SegmentRef[]> {
   const refs: SegmentRef[] = []
   for (const [age, written] of newestFirst.entries()) {
     const base = lastIsBase && age === newestFirst.length - 1
-    refs.push(await writeSample(store, { entries: written, base, file: `segments/1-${age}.seg`, checkpoint: 12 - age }))
+    for (let slot = 0; slot < slots; slot++) {
+      const keyGroups = keyGroupRange(slot, slots, KEY_GROUPS)
+      const own = written.filter(({ key }) => key[1] >= keyGroups[0] && key[1] < keyGroups[1])
+      const file = `segments/1-${age * slots + slot}.seg`
+      refs.push(await writeSample(store, { entries: own, base, file, checkpoint: 12 - age, keyGroups }))
+    }
   }
   return refs
 }
@@ -49,9 +58,10 @@ async function merged(
   newestFirst: readonly (readonly SampleEntry[])[],
   intoBase: boolean,
   expired?: MergeRequest['expired'],
+  slots?: number,
 ): Promise<SampleEntry[]> {
   const store = sampleStore()
-  const inputs = await writeAll(store, newestFirst, intoBase)
+  const inputs = await writeAll(store, newestFirst, intoBase, slots)
   const ref = await mergeSegments({
     store,
     inputs,
@@ -67,6 +77,7 @@ async function merged(
   })
   assert.equal(ref.base, intoBase)
   assert.equal(ref.checkpoint, 12)
+  assert.deepEqual(ref.keyGroups, [0, KEY_GROUPS])
   return found
 }
 
@@ -75,16 +86,16 @@ const isExpired = (stateId: number, lastTouchMs: number): boolean => stateId ===
 describe('merging segments', () => {
   afterEach(() => onFailpoint(undefined))
 
-  it('leaves what a Map model says, into a base or not', async () => {
+  it('leaves what a Map model says, into a base or not, of one slot or several', async () => {
     const inputs = fc.array(fc.array(entries, { maxLength: 80 }), { minLength: 1, maxLength: 5 })
     await fc.assert(
-      fc.asyncProperty(inputs, fc.boolean(), async (newestFirst, intoBase) => {
+      fc.asyncProperty(inputs, fc.boolean(), fc.integer({ min: 1, max: 3 }), async (newestFirst, intoBase, slots) => {
         const expected = sorted(newestFirst.toReversed().flat())
           .map(entry =>
             entry.op === 2 && isExpired(entry.key.readUInt16BE(2), entry.lastTouchMs) ? tombstone(entry.key) : entry,
           )
           .filter(({ op }) => !intoBase || op !== 1)
-        assert.deepEqual(await merged(newestFirst, intoBase, isExpired), expected)
+        assert.deepEqual(await merged(newestFirst, intoBase, isExpired, slots), expected)
       }),
       { numRuns: 100 },
     )

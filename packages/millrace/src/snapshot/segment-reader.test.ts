@@ -322,6 +322,11 @@ describe('damage of a segment', () => {
     for (const fact of ['entries', 'tombstones', 'checksum', 'sizeBytes', 'maxParallelism'] as const) {
       await assertDamaged(bytes, { ...ref, [fact]: ref[fact] + 1 }, new RegExp(`its ${fact} is`))
     }
+    const { outline } = await openSegment(await storeOf(bytes), ref)
+    const [first, last] = [outline.keyGroups[0].keyGroup, outline.keyGroups.at(-1)!.keyGroup]
+    await openSegment(await storeOf(bytes), { ...ref, keyGroups: [first, last + 1] })
+    await assertDamaged(bytes, { ...ref, keyGroups: [first + 1, 128] }, new RegExp(`entries of key group ${first},`))
+    await assertDamaged(bytes, { ...ref, keyGroups: [0, last] }, new RegExp(`entries of key group ${last},`))
   })
 
   it('is not what a missing segment or a newer version is', async () => {

@@ -177,4 +177,10 @@ function checkReference(outline: SegmentOutline, ref: SegmentName): void {
     const problem = `it is not the file that the snapshot refers to, its ${fact} is ${found[fact]} and not ${expected}`
     throw segmentDamaged(ref.file, sizeBytes - FOOTER_BYTES, problem)
   }
+  const [start, end] = ref.keyGroups ?? [0, MAX_KEY_GROUPS]
+  for (const row of [outline.keyGroups[0], outline.keyGroups.at(-1)]) {
+    if (row === undefined || (row.keyGroup >= start && row.keyGroup < end)) continue
+    const problem = `it has entries of key group ${row.keyGroup}, the snapshot says ${start} to ${end - 1}`
+    throw segmentDamaged(ref.file, sizeBytes - FOOTER_BYTES, problem)
+  }
 }

@@ -30,7 +30,7 @@ interface ScannedSegment {
   readonly dictionary: SegmentDictionary
 }
 
-const READ_AHEAD_BYTES = 1024 * 1024
+export const READ_AHEAD_BYTES = 1024 * 1024
 
 export class SegmentScan {
   /** The current entry, after `advance` returned true and until it is called again. */

@@ -25,6 +25,14 @@ export class KeyContext {
     this.version++
   }
 
+  /** As `bind`, for a key whose hash is known already. */
+  bindHashed(key: Key, hash: number): void {
+    this.key = key
+    this.hash = hash
+    this.group = keyGroupOfHash(hash, this.maxParallelism)
+    this.hashed = ++this.version
+  }
+
   /** Makes `hash` and `group` those of the bound key. Throws KEY_INVALID. */
   hashKey(): void {
     if (this.hashed === this.version) return

@@ -14,8 +14,9 @@ import { MillraceError } from '../base/errors.ts'
 import { ByteReader, ByteWriter, decodeKey, describeKey, encodeValue } from '../codec/index.ts'
 import type { Sink, SinkWriter } from '../connectors/contract.ts'
 import { collection } from '../connectors/index.ts'
-import { jobStates, planJob, type JobGraph } from '../graph/index.ts'
+import { jobStates, planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
 import { buildOperators, type Operators } from '../runtime/build.ts'
+import { SlotExchange } from '../runtime/exchange/index.ts'
 import { Counters, type Services } from '../runtime/services.ts'
 import { HeapBackend, type EntryConsumer } from '../state/index.ts'
 import { restoredFrom } from './connector-context.ts'
@@ -64,7 +65,7 @@ interface Snapshot {
 
 class Harness<T, R> {
   private readonly maxParallelism: number
-  private readonly graph: JobGraph
+  private readonly plan: ExecutionPlan
   private readonly stateIds: { [operator: string]: { [state: string]: number } } = {}
   private readonly clock = { nowMs: 0 }
   private readonly emitted: { readonly value: R; readonly bytes: string }[] = []
@@ -83,9 +84,9 @@ class Harness<T, R> {
     const job = defineJob('operator-under-test', flow => {
       check.flow(flow.source('input', collection<T>([]))).sink('output', this.sink())
     })
-    this.graph = planJob(buildGraph(job, {}))
+    this.plan = planExecution(planJob(buildGraph(job, {})), 1, this.maxParallelism)
     let id = 1
-    for (const { name, kind, states } of jobStates(this.graph.graph).operators) {
+    for (const { name, kind, states } of jobStates(this.plan.job.graph).operators) {
       if (kind === 'process') continue
       for (const state of states) (this.stateIds[name] ??= {})[state.name] = id++
     }
@@ -105,17 +106,25 @@ class Harness<T, R> {
       wake() {},
       wakeAt() {},
     }
-    this.operators = buildOperators(this.graph, {
+    this.operators = buildOperators(this.plan, {
+      slot: 0,
+      exchange: this.exchange(),
       backend: this.backend,
       services: this.services,
       stateIds: this.stateIds,
-      sourceHost: { nextSplitNumber: () => 1, fail() {} },
+      sourceHost: { nextSplitNumber: () => 1, fail() {}, ended: () => true },
       sourceContext: operator => ({ ...context, operator }),
       sinkContext: operator => ({ ...context, operator, runId: '00000000', deliver() {} }),
     })
     for (const sink of this.operators.sinks) {
       await sink.open(restoredFrom('00000000', undefined), [])
     }
+  }
+
+  private exchange(): SlotExchange {
+    const { plan, services } = this
+    const isWritable = () => true
+    return new SlotExchange({ plan, slot: 0, memory: undefined, chain: services.chain, wake() {}, isWritable })
   }
 
   // ----------------------------------------------------------------------------------------------------------- steps

@@ -134,7 +134,8 @@ export class EventTimeOperator implements Input {
       if (lowest === -1 || this.highest[split] < this.highest[lowest]) lowest = split
     }
     this.lowest = lowest
-    const allIdle = !active && this.status.includes(IDLE)
+    // Also without any split: other subtasks have them.
+    const allIdle = !active && this.current !== Infinity
     if (allIdle !== this.isIdle) {
       this.isIdle = allIdle
       this.outputs.idle(allIdle)

@@ -1,7 +1,7 @@
 /** A keyed process operator: user callbacks over state and timers of the record's key. `reduce` and `aggregate` are built on it. */
 import { EVENT_TIMERS, PROCESSING_TIMERS, type KeyedProcessNode } from '../../graph/index.ts'
 import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
-import { keyedLink, privateCopy, type Input, type Push } from '../chain.ts'
+import { keyedHashLink, keyedLink, privateCopy, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
@@ -9,6 +9,7 @@ import { KeyedContext, NoTimers, Timers } from './context.ts'
 
 export class KeyedProcessOperator implements Input {
   readonly push: Push
+  readonly pushKeyed: PushKeyed
   private readonly node: KeyedProcessNode
   private readonly states: KeyedStates
   private readonly outputs: Outputs
@@ -47,6 +48,13 @@ export class KeyedProcessOperator implements Input {
     this.push = privateCopy(keyedLink)(
       node.inputs[0].keyBy!,
       key => keys.bind(key),
+      node.onRecord,
+      this.ctx,
+      fail,
+      promise,
+    )
+    this.pushKeyed = privateCopy(keyedHashLink)(
+      (key, hash) => keys.bindHashed(key, hash),
       node.onRecord,
       this.ctx,
       fail,

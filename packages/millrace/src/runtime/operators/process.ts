@@ -11,7 +11,7 @@ import { OperatorContext } from './context.ts'
 export class ProcessOperator implements Input {
   readonly push: Push
   readonly name: string
-  private readonly node: ProcessNode
+  readonly node: ProcessNode
   private readonly outputs: Outputs
   private readonly ctx: OperatorContext
   private readonly lists = new Map<string, OperatorList>()

@@ -37,7 +37,7 @@ export class SinkTask implements Input {
     return this.writer?.writable?.() ?? true
   }
 
-  /** Opens the writer, puts leftovers of earlier attempts right, and commits what the snapshot carried. */
+  /** Opens the writer, puts leftovers of earlier attempts right, and commits its share of what the snapshot carried. */
   async open(restored: RestoredSink, carried: readonly CarriedCommittable[]): Promise<void> {
     this.carried = [...carried]
     try {

@@ -1,5 +1,5 @@
 /**
- * A source in a slot: its splits, their readers, and whose turn it is.
+ * A source in a slot: the splits that were dealt out to this subtask, their readers, and whose turn it is.
  *
  * Where event time needs it, splits are read interleaved, TURN records each; else one after the other. The turn is part of the
  * snapshot, and a bounded split that is not ready is waited for, so the order of records is the same in every attempt.
@@ -37,6 +37,8 @@ export type HighestTimestamp = (eventTime: EventTimeOperator, splitId: string) =
 /** What the slot does for its sources. */
 export interface SourceHost {
   nextSplitNumber(): number
+  /** Every split of this subtask is read. True: so is every other one's, there being none. */
+  ended(source: SourceNode): boolean
   fail(error: unknown): void
 }
 
@@ -54,11 +56,9 @@ export class SourceTask {
   private splits: SplitTask[] = []
   private turn = 0
   private remaining = TURN
-  private endSent = false
+  private endPosted = false
   /** The reader asked to be called again at a time, in its last `read`. */
   private waitsForClock = false
-  private discovering = false
-  private nextDiscoveryMs = Infinity
   private openReaders: SplitTask[] = []
 
   constructor(node: SourceNode, outputs: Outputs, services: Services, context: SourceContext, host: SourceHost) {
@@ -100,31 +100,24 @@ export class SourceTask {
 
   // ----------------------------------------------------------------------------------------------------------- start
 
-  /** Lists the splits of a fresh start, or takes over those of a snapshot. Returns whether it is this source's turn. */
-  async open(restored: SourceShare | undefined, highest: HighestTimestamp): Promise<boolean> {
-    if (restored === undefined) {
-      for (const split of await this.enumerate()) this.addSplit(split, undefined, false, () => undefined)
-    } else {
-      for (const { id, detail, position, ended } of restored.splits) {
-        this.addSplit({ id, detail }, position ?? undefined, ended, highest)
-      }
-      this.counter.records = restored.records
-      this.turn = restored.turn?.split ?? 0
-      this.remaining = restored.turn?.remaining ?? TURN
+  /** Takes over its share of the splits. Returns whether it is this source's turn. */
+  async open({ splits, records, turn }: SourceShare, highest: HighestTimestamp): Promise<boolean> {
+    for (const { id, detail, position, ended } of splits) {
+      this.addSplit({ id, detail }, position ?? undefined, ended, highest)
     }
-    if (this.node.source.discoverEveryMs !== undefined) {
-      this.nextDiscoveryMs = this.services.clock.nowMs + (restored === undefined ? this.node.source.discoverEveryMs : 0)
+    this.counter.records = records
+    if (turn !== undefined) {
+      this.turn = turn.split
+      this.remaining = turn.remaining
     }
     if (this.splits.length > 0) await this.openReader(this.splits[this.turn])
-    return restored?.turn?.active ?? false
+    return turn?.active ?? false
   }
 
-  private async enumerate(): Promise<readonly Split[]> {
-    try {
-      return await this.node.source.enumerate(this.context)
-    } catch (error) {
-      throw this.named(error)
-    }
+  /** Splits that were discovered later. */
+  addSplits(splits: readonly Split[]): void {
+    for (const split of splits) this.addSplit(split, undefined, false, () => undefined)
+    this.context.wake()
   }
 
   private addSplit(split: Split, position: Json | undefined, ended: boolean, highest: HighestTimestamp): void {
@@ -141,6 +134,14 @@ export class SourceTask {
     this.endIfDone()
   }
 
+  /**
+   * Every subtask of this source has read its splits: nothing more comes of any. They end together, so that a snapshot holds either all
+   * of them before their end or all behind it, and the end is not taken back or repeated at another parallelism.
+   */
+  end(): void {
+    this.watermark(Infinity)
+  }
+
   // ------------------------------------------------------------------------------------------------------------ read
 
   /**
@@ -148,7 +149,6 @@ export class SourceTask {
    * so must every other source, or the order of records would depend on timing. 'resting': for the clock, or for what may never come.
    */
   read(): 'progress' | 'turn' | 'waiting' | 'resting' | 'ended' {
-    this.discover()
     if (this.ended) return 'ended'
     if (this.splits.length === 0) return 'resting'
     const split = this.splits[this.turn]
@@ -207,9 +207,9 @@ export class SourceTask {
   }
 
   private endIfDone(): void {
-    if (!this.ended || this.endSent) return
-    this.endSent = true
-    this.watermark(Infinity)
+    if (!this.ended || this.endPosted) return
+    this.endPosted = true
+    if (this.host.ended(this.node)) this.end()
   }
 
   // --------------------------------------------------------------------------------------------------------- readers
@@ -236,23 +236,6 @@ export class SourceTask {
     split.reader = undefined
     this.openReaders = this.openReaders.filter(open => open !== split)
     reader?.close().catch(error => this.host.fail(this.named(error)))
-  }
-
-  private discover(): void {
-    const everyMs = this.node.source.discoverEveryMs
-    if (everyMs === undefined || this.discovering || this.services.clock.nowMs < this.nextDiscoveryMs) return
-    this.discovering = true
-    this.enumerate().then(
-      splits => {
-        const known = new Set(this.splits.map(task => task.split.id))
-        for (const split of splits) if (!known.has(split.id)) this.addSplit(split, undefined, false, () => undefined)
-        this.discovering = false
-        this.nextDiscoveryMs = this.services.clock.nowMs + everyMs
-        this.context.wakeAt(this.nextDiscoveryMs)
-        this.context.wake()
-      },
-      error => this.host.fail(error),
-    )
   }
 
   // -------------------------------------------------------------------------------------------------------- snapshot

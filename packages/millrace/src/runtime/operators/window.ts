@@ -3,9 +3,9 @@
  * that much longer and every late record fires the window again (Flink: EventTimeTrigger).
  */
 import { EVENT_TIMERS, WINDOW_CONTENTS, type WindowContents, type WindowNode } from '../../graph/index.ts'
-import type { Aggregator, Key, KeyedStates, StateId, TimerStore, WindowStore } from '../../state/index.ts'
+import type { Aggregator, KeyedStates, StateId, TimerStore, WindowStore } from '../../state/index.ts'
 import { tumblingStart, type TumblingAssigner, type Window } from '../../time/index.ts'
-import { privateCopy, windowLink, type Input, type Push } from '../chain.ts'
+import { privateCopy, windowHashLink, windowLink, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Counter, Services } from '../services.ts'
@@ -13,6 +13,7 @@ import { noEventTime } from './context.ts'
 
 export class WindowOperator implements Input {
   readonly push: Push
+  readonly pushKeyed: PushKeyed
   private readonly node: WindowNode
   private readonly states: KeyedStates
   private readonly contents: WindowStore
@@ -40,7 +41,8 @@ export class WindowOperator implements Input {
     const fail = (error: unknown, record: unknown) =>
       failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
     const add = node.assigner.kind === 'global' ? this.addToGlobal : this.add
-    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, add, fail)
+    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, key => keys.bind(key), add, fail)
+    this.pushKeyed = privateCopy(windowHashLink)((key, hash) => keys.bindHashed(key, hash), add, fail)
   }
 
   watermark(time: number): void {
@@ -53,12 +55,11 @@ export class WindowOperator implements Input {
     this.outputs.idle(isIdle)
   }
 
-  private add = (key: Key, record: unknown): void => {
+  private add = (record: unknown): void => {
     const window = this.windowOf(this.services.chain.timestamp)
     const last = lastTimestamp(window)
     const { allowedLatenessMs } = this.node
     if (last + allowedLatenessMs <= this.current) return this.addLate(record)
-    this.states.keys.bind(key)
     if (this.contents.add(window.start, record)) {
       this.timers.register(last)
       if (allowedLatenessMs > 0) this.timers.register(last + allowedLatenessMs)
@@ -67,8 +68,7 @@ export class WindowOperator implements Input {
   }
 
   /** Never late, and never fired before the end of input. */
-  private addToGlobal = (key: Key, record: unknown): void => {
-    this.states.keys.bind(key)
+  private addToGlobal = (record: unknown): void => {
     if (this.contents.add(GLOBAL.start, record)) this.timers.register(lastTimestamp(GLOBAL))
   }
 

@@ -1,0 +1,2 @@
+export { allocateExchangeMemory, doorbellOf } from './memory.ts'
+export { SlotExchange } from './slot-exchange.ts'

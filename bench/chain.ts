@@ -73,8 +73,8 @@ async function chain(salt: number): Promise<Push> {
     services,
     stateIds: {},
     sourceHost: { nextSplitNumber: () => 1, fail() {}, ended: () => true },
-    sourceContext: operator => ({ ...context, operator }),
-    sinkContext: operator => ({ ...context, operator }),
+    sourceContext: ({ name }) => ({ ...context, operator: name }),
+    sinkContext: ({ name }) => ({ ...context, operator: name }),
   })
   for (const sink of operators.sinks) await sink.open(restoredFrom('00000000', undefined), [])
   return operators.sources[0].push

@@ -1,6 +1,7 @@
 /** Slots on the coordinator's own thread, one as good as any number: for tests and small embedded jobs. */
 import type { JobGraph } from '../graph/index.ts'
-import { Slot, type SlotPlan, type SourceShares } from '../runtime/slot.ts'
+import { Slot } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 import type { ToSlot } from '../checkpoint/mail.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { NodePlatform } from './node-platform.ts'

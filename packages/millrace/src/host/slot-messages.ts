@@ -1,7 +1,7 @@
 /** Between the coordinator's thread and a slot's thread. */
 import type { Params } from '../api/index.ts'
 import type { CarriedError, FromSlot, ToSlot } from '../checkpoint/mail.ts'
-import type { SlotPlan, SourceShares } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 
 /** What a slot's thread is started with. */
 export interface SlotThreadData {

@@ -1,6 +1,6 @@
 /** A slot as the coordinator sees it, wherever it runs. */
 import type { FromSlot, ToSlot } from '../checkpoint/mail.ts'
-import type { SlotPlan, SourceShares } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 
 export interface SlotPort {
   /** Builds the slot and loads its state. Rejects with SNAPSHOT_DAMAGED, OBJECT_MISSING when the snapshot does not hold. */

@@ -6,7 +6,7 @@
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import type { Log, SourceContext, Split } from '../connectors/contract.ts'
 import type { ExecutionPlan, SourceNode } from '../graph/index.ts'
-import type { SourceShares } from '../runtime/slot.ts'
+import type { SourceShares } from '../runtime/slot-plan.ts'
 import type { OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { shareOfSource, type SourceShare } from '../snapshot/redistribute.ts'
 

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { MillraceError } from '../base/errors.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import type { ToSlot } from '../checkpoint/mail.ts'
-import type { SlotPlan, SourceShares } from '../runtime/slot.ts'
+import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 

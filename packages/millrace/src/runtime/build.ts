@@ -4,7 +4,14 @@
  */
 import { assert } from '../base/assert.ts'
 import type { SinkContext, SourceContext } from '../connectors/contract.ts'
-import { exchangeInto, type ExecutionPlan, type NodeId, type StreamNode } from '../graph/index.ts'
+import {
+  exchangeInto,
+  type ExecutionPlan,
+  type NodeId,
+  type SinkNode,
+  type SourceNode,
+  type StreamNode,
+} from '../graph/index.ts'
 import type { StateBackend, StateId } from '../state/index.ts'
 import { filterLink, flatMapLink, mapLink, privateCopy, type Fail, type Input, type Push } from './chain.ts'
 import type { SlotExchange } from './exchange/index.ts'
@@ -35,8 +42,8 @@ export interface BuildContext {
   readonly services: Services
   readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
   readonly sourceHost: SourceHost
-  sourceContext(operator: string): SourceContext
-  sinkContext(operator: string): SinkContext
+  sourceContext(operator: SourceNode): SourceContext
+  sinkContext(operator: SinkNode): SinkContext
 }
 
 export function buildOperators(plan: ExecutionPlan, context: BuildContext): Operators {
@@ -124,11 +131,11 @@ class Builder {
         return [new WindowOperator(node, backend.keyedStates(), this.stateId(node), outputs, services)]
       case 'source':
         this.sources.push(
-          new SourceTask(node, outputs, services, this.context.sourceContext(node.name), this.context.sourceHost),
+          new SourceTask(node, outputs, services, this.context.sourceContext(node), this.context.sourceHost),
         )
         return []
       case 'sink':
-        return [added(this.sinks, new SinkTask(node, services, this.context.sinkContext(node.name)))]
+        return [added(this.sinks, new SinkTask(node, services, this.context.sinkContext(node)))]
     }
   }
 

@@ -14,55 +14,23 @@
 import { assert, unreachable } from '../base/assert.ts'
 import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
-import type { Json } from '../base/json.ts'
-import { ByteWriter, encodeValue, keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
-import type { ConnectorContext, SinkContext, SourceContext } from '../connectors/contract.ts'
-import { planExecution, type ExecutionPlan, type JobGraph, type NodeId, type SourceNode } from '../graph/index.ts'
-import type { CarriedCommittable, Manifest, OperatorSnapshot, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
-import { shareOfLists, shareOfSink, type SourceShare, type Subtask } from '../snapshot/redistribute.ts'
-import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
-import { HeapBackend, type StateBackend, type StateId } from '../state/index.ts'
-import { buildOperators, type Operators } from './build.ts'
-import { carry } from './carried-error.ts'
 import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
+import { planExecution, type ExecutionPlan, type JobGraph, type SourceNode } from '../graph/index.ts'
+import { HeapBackend, type StateBackend } from '../state/index.ts'
+import { buildOperators, type Operators } from './build.ts'
+import { capture } from './capture.ts'
+import { carry } from './carried-error.ts'
+import { ConnectorContexts } from './connector-contexts.ts'
 import { SlotExchange } from './exchange/index.ts'
 import type { SourceHost } from './operators/source-task.ts'
-import { NO_SPLIT, type EventTimeOperator } from './operators/event-time.ts'
+import { NO_SPLIT } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
-import { restoreState, type StateShare } from './restore.ts'
+import { restoreState } from './restore.ts'
 import { Counters, type Services, type SlotClock } from './services.ts'
+import type { SlotPlan, SourceShares } from './slot-plan.ts'
+import { SlotShare } from './slot-share.ts'
 import { SnapshotTask } from './snapshot-task.ts'
-
-/** What one slot of one attempt is made from. Plain data but for the job graph: it crosses threads. */
-export interface SlotPlan {
-  readonly job: string
-  readonly runId: string
-  /** Which of how many. */
-  readonly slot: number
-  readonly parallelism: number
-  readonly maxParallelism: number
-  /** All its keyed state lies in these key groups. */
-  readonly keyGroups: KeyGroupRange
-  /** What the slots of the attempt exchange records in; undefined when there is one. */
-  readonly exchange: SharedArrayBuffer | undefined
-  readonly compression: 'zstd' | 'none'
-  readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
-  readonly dictionary: SegmentDictionary
-  /** Undefined: a fresh start. */
-  readonly restore: RestoreFrom | undefined
-}
-
-export interface RestoreFrom {
-  readonly manifest: Manifest
-  /** New operator name by the name in the manifest, for operators that were renamed. */
-  readonly renamed: { readonly [operator: string]: string }
-  /** Output of these runs up to these checkpoints is this attempt's past. */
-  readonly past: readonly { readonly runId: string; readonly from: number; readonly through: number }[]
-}
-
-/** What the sources of a slot begin with, by name. */
-export type SourceShares = { readonly [source: string]: SourceShare }
 
 /** The barrier of the alignment that a slot begins with. No checkpoint has this id. */
 const OPENING = 0
@@ -76,6 +44,7 @@ export class Slot {
   idleUntilMs = Infinity
   private readonly plan: SlotPlan
   private readonly execution: ExecutionPlan
+  private readonly share: SlotShare
   private readonly platform: Platform
   private readonly post: (mail: FromSlot) => void
   private readonly clock: SlotClock = { nowMs: 0 }
@@ -106,6 +75,7 @@ export class Slot {
   constructor(job: JobGraph, plan: SlotPlan, platform: Platform, post: (mail: FromSlot) => void) {
     this.plan = plan
     this.execution = planExecution(job, plan.parallelism, plan.maxParallelism)
+    this.share = new SlotShare(plan, this.execution)
     this.platform = platform
     this.post = post
     this.clock.nowMs = platform.now()
@@ -132,6 +102,17 @@ export class Slot {
       wake: slot => platform.wakeSlot(slot),
       isWritable: node => this.operators.sinks.find(sink => sink.node.id === node)!.writable,
     })
+    const contexts = new ConnectorContexts({
+      job: plan.job,
+      runId: plan.runId,
+      platform,
+      services,
+      subtaskOf: node => this.share.subtaskOf(node),
+      wakeAt: timeMs => {
+        this.requestedWakeMs = Math.min(this.requestedWakeMs, timeMs)
+      },
+      post,
+    })
     this.operators = buildOperators(this.execution, {
       slot: plan.slot,
       exchange: this.exchange,
@@ -139,8 +120,8 @@ export class Slot {
       services,
       stateIds: plan.stateIds,
       sourceHost,
-      sourceContext: operator => this.sourceContext(operator, services),
-      sinkContext: operator => this.sinkContext(operator, services),
+      sourceContext: operator => contexts.ofSource(operator),
+      sinkContext: operator => contexts.ofSink(operator),
     })
   }
 
@@ -150,78 +131,28 @@ export class Slot {
   async restore(): Promise<void> {
     const from = this.plan.restore
     if (from === undefined) return
-    await restoreState(this.platform.store, this.backend, from.manifest, ...this.ownState())
+    await restoreState(this.platform.store, this.backend, from.manifest, ...this.share.keyedState())
     for (const operator of this.operators.processes) {
-      const restored = this.restoredOperator(operator.name)
-      if (restored === undefined) continue
-      operator.restore(shareOfLists(restored, this.subtaskOf(operator.node.id), state => operator.isUnion(state)))
+      const lists = this.share.listsOf(operator)
+      if (lists !== undefined) operator.restore(lists)
     }
     failpoint('restore.after-load')
   }
 
   /** Opens sinks, then sources. The start is durable before this is called (DESIGN invariant 6). */
   async start(shares: SourceShares): Promise<void> {
+    const { share } = this
     const { sources, sinks, eventTimes } = this.operators
-    for (const sink of sinks) await this.openSink(sink)
+    for (const sink of sinks) await sink.open(...share.ofSink(sink.node))
     for (const [index, source] of sources.entries()) {
       const { name } = source.node
-      const active = await source.open(shares[name], (eventTime, split) =>
-        this.restoredHighest(eventTime, `${name}:${split}`),
-      )
+      const active = await source.open(shares[name], ({ plan }, split) => share.highest(plan.id, `${name}:${split}`))
       if (active) this.sourceTurn = index
     }
     this.clock.nowMs = this.platform.now()
-    for (const eventTime of eventTimes) eventTime.start(this.restoredHighest(eventTime, SHARED_SPLIT))
+    for (const eventTime of eventTimes) eventTime.start(share.highest(eventTime.plan.id, SHARED_SPLIT))
     this.exchange.align(OPENING)
     this.reading = true
-  }
-
-  private async openSink(sink: Operators['sinks'][number]): Promise<void> {
-    const restored = this.restoredOperator(sink.node.name)
-    const share = restored === undefined ? undefined : shareOfSink(restored, this.subtaskOf(sink.node.id))
-    const past = this.plan.restore?.past ?? []
-    await sink.open(
-      {
-        checkpointId: this.plan.restore?.manifest.id,
-        states: share?.states ?? [],
-        committables: valuesOf(share?.committables),
-        all: {
-          states: restored?.sink?.states.filter(state => state !== null) ?? [],
-          committables: valuesOf(restored?.sink?.committables),
-        },
-        isAncestor: (runId, checkpoint) =>
-          past.some(span => span.runId === runId && checkpoint >= span.from && checkpoint <= span.through),
-      },
-      share?.committables ?? [],
-    )
-  }
-
-  /** Which states are loaded, and what of them. */
-  private ownState(): [wanted: ReadonlySet<StateId>, share: StateShare] {
-    const { slot, stateIds, maxParallelism, keyGroups } = this.plan
-    const { job, subtasks } = this.execution
-    const ranges = new Map<StateId, KeyGroupRange>()
-    for (const { id, name } of job.graph.nodes) {
-      if (slot >= subtasks[id]) continue
-      const range = keyGroupRange(slot, subtasks[id], maxParallelism)
-      for (const state of Object.values(stateIds[name] ?? {})) ranges.set(state, range)
-    }
-    const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
-    const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
-    return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }) }]
-  }
-
-  private subtaskOf(node: NodeId): Subtask {
-    return { subtask: this.plan.slot, parallelism: this.execution.subtasks[node] }
-  }
-
-  private restoredOperator(name: string): OperatorSnapshot | undefined {
-    const from = this.plan.restore
-    return from?.manifest.operators.find(operator => (from.renamed[operator.name] ?? operator.name) === name)
-  }
-
-  private restoredHighest(eventTime: EventTimeOperator, split: string): number | undefined {
-    return this.plan.restore?.manifest.watermarks[eventTime.plan.id]?.[split] ?? undefined
   }
 
   // ------------------------------------------------------------------------------------------------------------ step
@@ -399,7 +330,8 @@ export class Slot {
       this.post({ type: 'progress', progress: this.progress() })
     }
     const { checkpointId } = trigger
-    const part = this.capture()
+    const part = capture(this.operators, this.sourceTurn)
+    const alignmentMs = this.platform.monotonic() - this.alignedFromMs
     const prepared = this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last))
     const task = new SnapshotTask(trigger, this.backend, this.segmentTarget(), () => this.platform.wake())
     this.snapshot = task
@@ -411,7 +343,7 @@ export class Slot {
         this.post({
           type: 'acknowledged',
           checkpointId,
-          part: { ...part, operators: this.withSinks(part.operators), segment },
+          part: { ...part, operators: this.withSinks(part.operators), segment, alignmentMs },
         })
       },
       error => {
@@ -421,29 +353,6 @@ export class Slot {
         this.post({ type: 'declined', checkpointId, error: carry(error) })
       },
     )
-  }
-
-  /** Everything but sinks and keyed state, at the barrier. */
-  private capture(): Omit<SlotSnapshot, 'segment'> {
-    const { sources, processes, eventTimes } = this.operators
-    const operators: SubtaskSnapshot[] = []
-    for (const [index, source] of sources.entries()) {
-      operators.push({ name: source.node.name, source: source.snapshot(index === this.sourceTurn) })
-    }
-    for (const operator of processes) {
-      operators.push({ name: operator.name, operatorState: operator.snapshot() })
-    }
-    const watermarks: { [id: string]: { [split: string]: number | null } } = {}
-    for (const eventTime of eventTimes) {
-      const splits = sources
-        .filter(source => source.eventTimes.includes(eventTime))
-        .flatMap(source => source.watermarks(eventTime))
-      const shared = eventTime.sharedHighest()
-      if (shared !== undefined) splits.push({ split: SHARED_SPLIT, highest: shared })
-      watermarks[eventTime.plan.id] = Object.fromEntries(splits.map(({ split, highest }) => [split, highest]))
-    }
-    const alignmentMs = this.platform.monotonic() - this.alignedFromMs
-    return { operators, watermarks, alignmentMs }
   }
 
   private withSinks(operators: SlotSnapshot['operators']): SlotSnapshot['operators'] {
@@ -492,43 +401,4 @@ export class Slot {
     const named = isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
     this.post({ type: 'failed', error: carry(named), records })
   }
-
-  private connectorContext(operator: string, services: Services): ConnectorContext {
-    const { id } = this.execution.job.graph.nodes.find(({ name }) => name === operator)!
-    return {
-      job: this.plan.job,
-      operator,
-      ...this.subtaskOf(id),
-      now: () => this.platform.now(),
-      count: (name, by) => services.counters.counter(operator, name).add(by),
-      log: services.log,
-    }
-  }
-
-  private sourceContext(operator: string, services: Services): SourceContext {
-    return {
-      ...this.connectorContext(operator, services),
-      wake: () => this.platform.wake(),
-      wakeAt: timeMs => {
-        this.requestedWakeMs = Math.min(this.requestedWakeMs, timeMs)
-      },
-    }
-  }
-
-  private sinkContext(operator: string, services: Services): SinkContext {
-    return {
-      ...this.connectorContext(operator, services),
-      runId: this.plan.runId,
-      wake: () => this.platform.wake(),
-      deliver: (committable, rows) => {
-        const out = new ByteWriter()
-        encodeValue(rows, out)
-        this.post({ type: 'rows', sink: operator, committable, rows: out.copy() })
-      },
-    }
-  }
-}
-
-function valuesOf(committables: readonly CarriedCommittable[] = []): Json[] {
-  return committables.map(({ value }) => value)
 }

@@ -113,8 +113,8 @@ class Harness<T, R> {
       services: this.services,
       stateIds: this.stateIds,
       sourceHost: { nextSplitNumber: () => 1, fail() {}, ended: () => true },
-      sourceContext: operator => ({ ...context, operator }),
-      sinkContext: operator => ({ ...context, operator, runId: '00000000', deliver() {} }),
+      sourceContext: ({ name }) => ({ ...context, operator: name }),
+      sinkContext: ({ name }) => ({ ...context, operator: name, runId: '00000000', deliver() {} }),
     })
     for (const sink of this.operators.sinks) {
       await sink.open(restoredFrom('00000000', undefined), [])

@@ -1,0 +1,27 @@
+/** What a slot's operators contribute to a snapshot at the barrier: everything but sinks and keyed state. */
+import { SHARED_SPLIT } from '../checkpoint/compose.ts'
+import type { SlotSnapshot } from '../checkpoint/mail.ts'
+import type { SubtaskSnapshot } from '../snapshot/manifest-types.ts'
+import type { Operators } from './build.ts'
+
+/** `sourceTurn`: which source is to be read next. */
+export function capture(
+  { sources, processes, eventTimes }: Operators,
+  sourceTurn: number,
+): Pick<SlotSnapshot, 'operators' | 'watermarks'> {
+  const operators: SubtaskSnapshot[] = []
+  for (const [index, source] of sources.entries()) {
+    operators.push({ name: source.node.name, source: source.snapshot(index === sourceTurn) })
+  }
+  for (const operator of processes) operators.push({ name: operator.name, operatorState: operator.snapshot() })
+  const watermarks: { [id: string]: { [split: string]: number | null } } = {}
+  for (const eventTime of eventTimes) {
+    const splits = sources
+      .filter(source => source.eventTimes.includes(eventTime))
+      .flatMap(source => source.watermarks(eventTime))
+    const shared = eventTime.sharedHighest()
+    if (shared !== undefined) splits.push({ split: SHARED_SPLIT, highest: shared })
+    watermarks[eventTime.plan.id] = Object.fromEntries(splits.map(({ split, highest }) => [split, highest]))
+  }
+  return { operators, watermarks }
+}

@@ -1,0 +1,81 @@
+/** What of the snapshot being restored is one slot's. */
+import type { Json } from '../base/json.ts'
+import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
+import type { RestoredSink } from '../connectors/contract.ts'
+import type { ExecutionPlan, NodeId, SinkNode } from '../graph/index.ts'
+import type { CarriedCommittable, OperatorSnapshot } from '../snapshot/manifest-types.ts'
+import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
+import type { StateId } from '../state/index.ts'
+import type { ProcessOperator } from './operators/process.ts'
+import type { StateShare } from './restore.ts'
+import type { SlotPlan } from './slot-plan.ts'
+
+export class SlotShare {
+  private readonly plan: SlotPlan
+  private readonly execution: ExecutionPlan
+
+  constructor(plan: SlotPlan, execution: ExecutionPlan) {
+    this.plan = plan
+    this.execution = execution
+  }
+
+  subtaskOf(node: NodeId): Subtask {
+    return { subtask: this.plan.slot, parallelism: this.execution.subtasks[node] }
+  }
+
+  /** Which keyed states are loaded, and what of them. */
+  keyedState(): [wanted: ReadonlySet<StateId>, share: StateShare] {
+    const { slot, stateIds, maxParallelism, keyGroups } = this.plan
+    const { job, subtasks } = this.execution
+    const ranges = new Map<StateId, KeyGroupRange>()
+    for (const { id, name } of job.graph.nodes) {
+      if (slot >= subtasks[id]) continue
+      const range = keyGroupRange(slot, subtasks[id], maxParallelism)
+      for (const state of Object.values(stateIds[name] ?? {})) ranges.set(state, range)
+    }
+    const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
+    const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
+    return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }) }]
+  }
+
+  /** Undefined when the snapshot does not know the operator. */
+  listsOf(operator: ProcessOperator): ReturnType<typeof shareOfLists> | undefined {
+    const restored = this.operator(operator.name)
+    if (restored === undefined) return undefined
+    return shareOfLists(restored, this.subtaskOf(operator.node.id), state => operator.isUnion(state))
+  }
+
+  /** What a sink is opened with, and what it carries until it is committed. */
+  ofSink({ id, name }: SinkNode): [restored: RestoredSink, carried: readonly CarriedCommittable[]] {
+    const restored = this.operator(name)
+    const share = restored === undefined ? undefined : shareOfSink(restored, this.subtaskOf(id))
+    const past = this.plan.restore?.past ?? []
+    const all = {
+      states: restored?.sink?.states.filter(state => state !== null) ?? [],
+      committables: valuesOf(restored?.sink?.committables),
+    }
+    const own = {
+      checkpointId: this.plan.restore?.manifest.id,
+      states: share?.states ?? [],
+      committables: valuesOf(share?.committables),
+      all,
+      isAncestor: (runId: string, checkpoint: number) =>
+        past.some(span => span.runId === runId && checkpoint >= span.from && checkpoint <= span.through),
+    }
+    return [own, share?.committables ?? []]
+  }
+
+  /** Highest timestamp of a split, by the id of the event-time transformation. */
+  highest(eventTime: string, split: string): number | undefined {
+    return this.plan.restore?.manifest.watermarks[eventTime]?.[split] ?? undefined
+  }
+
+  private operator(name: string): OperatorSnapshot | undefined {
+    const from = this.plan.restore
+    return from?.manifest.operators.find(operator => (from.renamed[operator.name] ?? operator.name) === name)
+  }
+}
+
+function valuesOf(committables: readonly CarriedCommittable[] = []): Json[] {
+  return committables.map(({ value }) => value)
+}

@@ -107,6 +107,17 @@ test('a stopped job starts again at another parallelism and another max parallel
   assert.deepEqual(rows.sort(), expectedRows())
 })
 
+test('a job whose snapshots are in memory runs in threads too, and goes on from them after a failure', async () => {
+  const handle = await run(job, {
+    parallelism: 2,
+    module,
+    params: { ...job.options.params!, fault: 'throw', flag: join(directory(), 'faltered') },
+  })
+  assert.equal(await handle.finished, 'finished')
+  assert.equal(handle.status().restarts, 1)
+  assert.deepEqual(await rowsOf(handle), expectedRows())
+})
+
 test('above parallelism 1 a job needs its module, since its threads import it', async () => {
   await assert.rejects(run(job, { parallelism: 2 }), { code: 'OPTION_INVALID', message: /module: import\.meta\.url/ })
 })

@@ -1,18 +1,18 @@
 /** The real world for a slot: the clock, the store, the event loop. One per slot. */
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Platform } from '../runtime/platform.ts'
-import type { SnapshotStore } from '../store/contract.ts'
+import type { SegmentStore } from '../store/contract.ts'
 
 /** Longest sleep: setTimeout takes 31 bits. */
 const SLEEP_MAX_MS = 60_000
 
 export class NodePlatform implements Platform {
-  readonly store: SnapshotStore
+  readonly store: SegmentStore
   readonly wakeSlot: (slot: number) => void
   private woken = false
   private wakeUp: (() => void) | undefined
 
-  constructor(store: SnapshotStore, wakeSlot: (slot: number) => void) {
+  constructor(store: SegmentStore, wakeSlot: (slot: number) => void) {
     this.store = store
     this.wakeSlot = wakeSlot
   }

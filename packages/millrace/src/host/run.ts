@@ -121,16 +121,14 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     rows: sink => runner.rowsOf(sink),
   }
 
-  /** State in memory cannot be read by another thread, so such a job runs in place. */
   function slotsOf(): SlotFactory {
-    const inThread = options.module !== undefined && storage.kind === 'local'
-    if (!inThread) return inPlaceSlots(graph, store)
+    if (options.module === undefined) return inPlaceSlots(graph, store)
     return threadedSlots({
       module: moduleUrl(options.module),
       job: name,
       params: resolved.params,
       fingerprint: graph.fingerprint,
-      storage: storage.location,
+      storage,
     })
   }
 }

@@ -1,4 +1,5 @@
 /** Between the coordinator's thread and a slot's thread. */
+import type { MessagePort } from 'node:worker_threads'
 import type { Params } from '../api/index.ts'
 import type { CarriedError, FromSlot, ToSlot } from '../checkpoint/mail.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
@@ -9,8 +10,13 @@ export interface SlotThreadData {
   readonly job: string
   readonly params: Params
   readonly fingerprint: string
-  readonly storage: string
+  readonly store: StoreOfThread
 }
+
+/** A directory that the thread opens itself, or the way to a store that it cannot open. */
+export type StoreOfThread =
+  | { readonly kind: 'local'; readonly storage: string }
+  | { readonly kind: 'lent'; readonly location: string; readonly port: MessagePort }
 
 export type ToThread =
   | { readonly type: 'restore'; readonly plan: SlotPlan }

@@ -7,13 +7,15 @@ import { carry } from '../runtime/carried-error.ts'
 import { Slot } from '../runtime/slot.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 import type { FromSlot } from '../checkpoint/mail.ts'
+import type { SegmentStore } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
 import { installFailpoints } from './crash.ts'
 import { onRing, ring } from './doorbell.ts'
 import { importJob } from './job-module.ts'
 import { NodePlatform } from './node-platform.ts'
 import { SlotDriver } from './slot-driver.ts'
-import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
+import { BorrowedStore } from './lent-store.ts'
+import type { FromThread, SlotThreadData, StoreOfThread, ToThread } from './slot-messages.ts'
 
 const data = workerData as SlotThreadData
 const port = parentPort!
@@ -36,10 +38,15 @@ async function restore(plan: SlotPlan): Promise<void> {
     )
   }
   const { exchange } = plan
-  platform = new NodePlatform(localStorage(data.storage).job(data.job), peer => ring(exchange!, peer))
+  platform = new NodePlatform(openStore(data.store), peer => ring(exchange!, peer))
   if (exchange !== undefined) onRing(exchange, plan.slot, () => platform!.wake())
   slot = new Slot(graph, plan, platform, mail)
   await slot.restore()
+}
+
+function openStore(store: StoreOfThread): SegmentStore {
+  if (store.kind === 'local') return localStorage(store.storage).job(data.job)
+  return new BorrowedStore(store.location, store.port)
 }
 
 async function start(shares: SourceShares): Promise<void> {

@@ -1,10 +1,12 @@
 /** A slot in a thread of its own, so that the coordinator stays responsive. The thread imports the job module itself. */
 import { totalmem } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import { MillraceError } from '../base/errors.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import type { ToSlot } from '../checkpoint/mail.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
+import type { Storage } from '../store/contract.ts'
+import { lendStore } from './lent-store.ts'
 import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 
@@ -15,9 +17,21 @@ const THREAD = new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : '.
 const HEAP_SHARE = 0.75
 const CLOSE_TIMEOUT_MS = 5000
 
-export function threadedSlots(data: SlotThreadData): SlotFactory {
-  return (parallelism, onMail) =>
-    Array.from({ length: parallelism }, (_, index) => new ThreadedSlot(data, mail => onMail(index, mail)))
+/** What a slot's thread is started with; the store it gets is opened in it if that can be. */
+export interface ThreadOptions extends Omit<SlotThreadData, 'store'> {
+  readonly storage: Storage
+}
+
+export function threadedSlots({ storage, ...common }: ThreadOptions): SlotFactory {
+  const slot = (onMail: OnMail): SlotPort => {
+    if (storage.kind === 'local') {
+      return new ThreadedSlot({ ...common, store: { kind: 'local', storage: storage.location } }, onMail)
+    }
+    const { port1, port2 } = new MessageChannel()
+    lendStore(storage.job(common.job), port1)
+    return new ThreadedSlot({ ...common, store: { kind: 'lent', location: storage.location, port: port2 } }, onMail)
+  }
+  return (parallelism, onMail) => Array.from({ length: parallelism }, (_, index) => slot(mail => onMail(index, mail)))
 }
 
 class ThreadedSlot implements SlotPort {
@@ -31,6 +45,7 @@ class ThreadedSlot implements SlotPort {
     const memoryMb = Math.floor(totalmem() / (1024 * 1024))
     this.worker = new Worker(THREAD, {
       workerData: data,
+      ...(data.store.kind === 'lent' && { transferList: [data.store.port] }),
       resourceLimits: { maxOldGenerationSizeMb: Math.max(512, Math.floor(memoryMb * HEAP_SHARE)) },
     })
     this.worker.on('message', (message: FromThread) => this.receive(message))

@@ -1,12 +1,12 @@
 /** What the outside world gives a slot. Nothing in the engine asks for time, threads or files in any other way. */
-import type { SnapshotStore } from '../store/contract.ts'
+import type { SegmentStore } from '../store/contract.ts'
 
 export interface Platform {
   /** Epoch milliseconds. */
   now(): number
   /** Milliseconds of a clock that only goes forward, for measuring. */
   monotonic(): number
-  readonly store: SnapshotStore
+  readonly store: SegmentStore
   /** Something arrived for a slot that may be asleep. */
   wake(): void
   /** As `wake`, for another slot of the attempt. */

@@ -9,7 +9,7 @@ import type { Manifest } from '../snapshot/manifest-types.ts'
 import { ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 import { openSegment } from '../snapshot/segment-reader.ts'
 import type { StateBackend, StateId } from '../state/index.ts'
-import type { SnapshotStore } from '../store/contract.ts'
+import type { SegmentStore } from '../store/contract.ts'
 
 /** What of the keyed state is the slot's. */
 export interface StateShare {
@@ -22,7 +22,7 @@ export interface StateShare {
 
 /** @throws SNAPSHOT_DAMAGED, OBJECT_MISSING, SNAPSHOT_VERSION: nothing of the backend may be used then */
 export async function restoreState(
-  store: SnapshotStore,
+  store: SegmentStore,
   backend: StateBackend,
   manifest: Manifest,
   wanted: ReadonlySet<StateId>,

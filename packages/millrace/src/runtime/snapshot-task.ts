@@ -6,7 +6,7 @@ import type { KeyGroupRange } from '../codec/index.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
 import { SegmentWriter } from '../snapshot/segment-writer.ts'
 import type { SegmentRef } from '../snapshot/manifest-types.ts'
-import type { ObjectWriter, SnapshotStore } from '../store/contract.ts'
+import type { ObjectWriter, SegmentStore } from '../store/contract.ts'
 import type { StateBackend } from '../state/index.ts'
 import type { Trigger } from '../checkpoint/mail.ts'
 
@@ -16,7 +16,7 @@ const UNWRITTEN_BYTES_MAX = 8 * 1024 * 1024
 const ENTRIES_PER_LOOK = 64
 
 export interface SegmentTarget {
-  readonly store: SnapshotStore
+  readonly store: SegmentStore
   readonly compression: 'zstd' | 'none'
   readonly dictionary: SegmentDictionary
   readonly maxParallelism: number

@@ -8,7 +8,7 @@
 import { assert } from '../base/assert.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { KeyGroupRange } from '../codec/index.ts'
-import type { ObjectWriter, SnapshotStore } from '../store/index.ts'
+import type { ObjectWriter, SegmentStore } from '../store/index.ts'
 import { type EntryMerge, mergeEntries } from './entry-merge.ts'
 import type { SegmentRef } from './manifest-types.ts'
 import { uniteDictionaries } from './segment-dictionary.ts'
@@ -17,7 +17,7 @@ import { openSegment, type SegmentReader } from './segment-reader.ts'
 import { type Compression, type SegmentSummary, SegmentWriter } from './segment-writer.ts'
 
 export interface MergeRequest {
-  readonly store: SnapshotStore
+  readonly store: SegmentStore
   /** Neighbours in the list of a snapshot, newest first, whole layers, with the same max parallelism. A base among them is the last layer. */
   readonly inputs: readonly SegmentRef[]
   /** Nothing lies below the inputs: tombstones and expired entries are dropped. */

@@ -38,6 +38,9 @@ export interface SnapshotStore {
   removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number>
 }
 
+/** What writing and reading segments takes of a store. */
+export type SegmentStore = Pick<SnapshotStore, 'location' | 'create' | 'read' | 'size'>
+
 export interface StoredObject {
   /** Without the folder. */
   readonly name: string

@@ -13,6 +13,7 @@ export interface ChildOptions {
   readonly everyMs?: number
   readonly intervalMs?: number
   readonly fresh?: boolean
+  readonly parallelism?: number
   readonly maxParallelism?: number
   readonly checkpointing?: { readonly [option: string]: Json }
   /** Stop, or cancel, once so many checkpoints were completed. */
@@ -46,6 +47,7 @@ const handle = await run(job, {
     if (line !== undefined) say(line)
     if (event.type !== 'checkpoint' || event.outcome.outcome !== 'complete') return
     completed++
+    say(`completed ${completed}`)
     if (completed === stopAfter) void handle.stop()
     if (completed === cancelAfter) void handle.cancel()
   },

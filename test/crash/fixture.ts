@@ -23,6 +23,8 @@ import type { ChildOptions } from './child.ts'
 
 export interface CrashJob {
   readonly name: string
+  /** Its module. Default: the file of that name in jobs/. */
+  readonly file?: string
   /** Directories below `out`, one for each sink. */
   readonly outputs: readonly string[]
   /** Checkpoints that stay when it has finished. */
@@ -134,7 +136,7 @@ export function makeFixture(job: CrashJob): string {
 }
 
 export function jobFile(job: CrashJob): string {
-  return join(import.meta.dirname, 'jobs', `${job.name}.ts`)
+  return job.file ?? join(import.meta.dirname, 'jobs', `${job.name}.ts`)
 }
 
 /** The command that runs the job in a directory. */

@@ -1,0 +1,48 @@
+/** Every golden job once, interrupted twice in this process; test/long/golden.test.ts kills them. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { makeFixture } from '../crash/fixture.ts'
+import { assertExpected, goldenJobs, PARALLELISMS, runGolden, type GoldenAttempt } from './golden.ts'
+import { runAlone, runInProcess } from './in-process.ts'
+
+const jobs = await goldenJobs()
+
+/** Interrupted without a last checkpoint, then with one, then at full speed; every second job changes its key groups as well. */
+function scheduleOf(index: number): GoldenAttempt[] {
+  const parallelism = (attempt: number) => PARALLELISMS[attempt % PARALLELISMS.length]
+  const paced = { everyMs: 2, intervalMs: 25, delayMs: 7 }
+  return [
+    { ...paced, parallelism: parallelism(0), end: 'cancel', afterCheckpoints: 2 },
+    {
+      ...paced,
+      parallelism: parallelism(1),
+      end: 'stop',
+      afterCheckpoints: 2,
+      ...(index % 2 === 1 && { maxParallelism: 37 }),
+    },
+    { everyMs: 0, intervalMs: 5, parallelism: parallelism(2), end: 'complete', afterCheckpoints: 0, delayMs: 0 },
+  ]
+}
+
+describe('at parallelism 1 the output is what a plain computation says:', () => {
+  for (const job of jobs) {
+    test(job.name, async () => {
+      const dir = makeFixture(job)
+      await runAlone(job, dir)
+      assertExpected(job, dir)
+    })
+  }
+})
+
+describe('interrupted and restored at other parallelisms the output is the same:', { concurrency: 2 }, () => {
+  for (const [index, job] of jobs.entries()) {
+    test(job.name, async () => {
+      const reports = await runGolden(job, scheduleOf(index), runInProcess)
+      assert.deepEqual(reports, [
+        { outcome: 'cancelled', restored: false },
+        { outcome: 'stopped', restored: true },
+        { outcome: 'finished', restored: true },
+      ])
+    })
+  }
+})

@@ -1,0 +1,43 @@
+/** Attempts of a golden job in this process, its slots in threads: quick. A cancelled attempt leaves what a killed one leaves. */
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { run, type JobOutcome } from 'millrace'
+import type { AttemptReport, GoldenAttempt, GoldenJob } from './golden.ts'
+
+export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenAttempt): Promise<AttemptReport> {
+  const { parallelism, maxParallelism, everyMs, intervalMs, end, afterCheckpoints, delayMs } = attempt
+  let restored: boolean | undefined
+  let completed = 0
+  const reached = Promise.withResolvers<void>()
+  const handle = await run(job.definition, {
+    module: job.file,
+    storage: join(dir, 'store'),
+    parallelism,
+    ...(maxParallelism !== undefined && { maxParallelism }),
+    params: { dir, everyMs },
+    checkpointing: { interval: intervalMs },
+    restart: { strategy: 'none' },
+    onEvent(event) {
+      if (event.type === 'started') restored = event.decision.kind === 'restore'
+      if (event.type !== 'checkpoint' || event.outcome.outcome !== 'complete') return
+      completed++
+      if (completed === afterCheckpoints) reached.resolve()
+    },
+  })
+  if (end !== 'complete') {
+    if (afterCheckpoints > 0) await Promise.race([reached.promise, handle.finished])
+    await setTimeout(delayMs)
+    await (end === 'stop' ? handle.stop() : handle.cancel())
+  }
+  return { outcome: outcomeOf(await handle.finished), restored }
+}
+
+function outcomeOf(outcome: JobOutcome): AttemptReport['outcome'] {
+  return outcome === 'already-finished' ? 'finished' : outcome
+}
+
+/** Undisturbed at parallelism 1, without threads, with snapshots in memory. */
+export async function runAlone(job: GoldenJob, dir: string): Promise<void> {
+  const handle = await run(job.definition, { params: { dir, everyMs: 0 } })
+  await handle.finished
+}

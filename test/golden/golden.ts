@@ -12,7 +12,7 @@ import { assertClean, makeFixture, readOutput, type CrashJob } from '../crash/fi
 import type { Golden, PARAMS } from './golden-job.ts'
 
 /** What jobs run at, one after the other. */
-export const PARALLELISMS: readonly number[] = [1]
+export const PARALLELISMS: readonly number[] = [2, 4, 3]
 
 export interface GoldenJob extends CrashJob {
   readonly file: string

@@ -1,4 +1,11 @@
-/** The watermark over several inputs: the lowest of those that are not idle. It only grows, and is idle while all inputs are. */
+/**
+ * The watermark over several inputs: the lowest of those that are not idle. It only grows. An input that has ended (Infinity) does not
+ * hold it back; it ends itself when all inputs have, not sooner: an idle one may have more to say, or timers of its own to fire.
+ *
+ * Before the output becomes idle it goes up to the highest of all inputs (Flink: StatusWatermarkValve). Several subtasks that merge
+ * the same inputs see them become idle in different orders; so all of them come equally far, and fire what is due, before nobody
+ * downstream waits for them any more.
+ */
 import type { Input } from './chain.ts'
 
 type Watermarks = Pick<Input, 'watermark' | 'idle'>
@@ -24,8 +31,6 @@ export class WatermarkMerge {
       },
       idle: isIdle => {
         this.idles[index] = isIdle
-        const all = this.idles.every(Boolean)
-        if (all !== this.isIdle) this.output.idle((this.isIdle = all))
         this.merge()
       },
     }
@@ -33,14 +38,26 @@ export class WatermarkMerge {
 
   private merge(): void {
     let lowest = Infinity
-    let any = false
+    let highest = -Infinity
+    let ended = 0
     for (let i = 0; i < this.watermarks.length; i++) {
-      if (this.idles[i] && this.watermarks[i] !== Infinity) continue
-      any = true
-      lowest = Math.min(lowest, this.watermarks[i])
+      const time = this.watermarks[i]
+      if (time === Infinity) ended++
+      else {
+        if (time > highest) highest = time
+        if (!this.idles[i] && time < lowest) lowest = time
+      }
     }
-    if (!any || lowest <= this.current) return
-    this.current = lowest
-    this.output.watermark(lowest)
+    const isIdle = lowest === Infinity && ended < this.watermarks.length
+    // What fires at the watermark is said by an input that is not idle: nobody waits for an idle one.
+    if (this.isIdle && !isIdle) this.output.idle((this.isIdle = false))
+    this.advance(isIdle ? highest : lowest)
+    if (isIdle && !this.isIdle) this.output.idle((this.isIdle = true))
+  }
+
+  private advance(time: number): void {
+    if (time <= this.current) return
+    this.current = time
+    this.output.watermark(time)
   }
 }

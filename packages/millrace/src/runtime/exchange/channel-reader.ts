@@ -37,10 +37,12 @@ export class ChannelReader {
     if (hasRecords) rows.receive(ring.bytes, ring.bodyOffset, ring.bodyOffset + ring.bodySize)
     ring.take()
     if ((flags & MORE) !== 0) return true
-    if (hasRecords) target.records(rows, rows.open())
     const isIdle = (flags & IDLE) !== 0
-    if (isIdle !== this.isIdle) target.idle((this.isIdle = isIdle))
+    // Nobody waits for an idle channel, so it is idle only when all it had to say was heard.
+    if (this.isIdle && !isIdle) target.idle((this.isIdle = false))
+    if (hasRecords) target.records(rows, rows.open())
     if (watermark > this.watermark) target.watermark((this.watermark = watermark))
+    if (isIdle && !this.isIdle) target.idle((this.isIdle = true))
     this.barrier = barrier
     return true
   }

@@ -42,7 +42,9 @@ export class ChannelWriter {
     this.changed = true
   }
 
+  /** A page is idle or is not, with all that is in it. */
   setIdle(isIdle: boolean): void {
+    this.flush()
     this.isIdle = isIdle
     this.changed = true
   }

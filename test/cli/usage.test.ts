@@ -6,7 +6,7 @@ import { ERRORS } from '../../packages/millrace/src/base/errors.ts'
 import { Sandbox } from './sandbox.ts'
 
 const sandbox = new Sandbox()
-const COMMANDS = ['run', 'jobs', 'snapshots', 'inspect', 'delete', 'fsck', 'explain']
+const COMMANDS = 'run jobs snapshots checkpoint stop cancel rescale inspect delete fsck explain'.split(' ')
 
 test('--version prints the version of the package', async () => {
   const { version } = JSON.parse(readFileSync(sandbox.path('node_modules/millrace/package.json'), 'utf8'))

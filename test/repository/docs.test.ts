@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { ENDPOINTS } from '../../packages/millrace/src/control/endpoints.ts'
 import { errorPages } from '../../scripts/error-pages.ts'
 import { repositoryFiles, ROOT } from './files.ts'
 
@@ -17,6 +18,16 @@ test('every page in docs/errors says what the table of errors says', () => {
   for (const [name, text] of errorPages()) {
     assert.equal(read(`docs/errors/${name}`), text, `docs/errors/${name} is old; run npm run docs:errors`)
   }
+})
+
+test('docs/control.md has every endpoint of the control API, as its table says it', () => {
+  const rows = [...read('docs/control.md').matchAll(/^\| `((?:GET|POST) [^`]+)` \| (.+) \|$/gm)].map(
+    ([, request, summary]) => [request, summary],
+  )
+  assert.deepEqual(
+    rows,
+    Object.values(ENDPOINTS).map(({ method, path, summary }) => [`${method} ${path}`, summary]),
+  )
 })
 
 test('every relative link in a Markdown file leads to a file or folder, and its fragment to a heading', () => {

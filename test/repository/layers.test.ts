@@ -101,6 +101,12 @@ const PLANTED: readonly (readonly [what: string, file: string, text: string, bre
     /commander, which is for cli/,
   ],
   [
+    'a part of a package that is for others',
+    'host/x.ts',
+    "import 'hono/body-limit'",
+    /hono\/body-limit, which is for control/,
+  ],
+  [
     'the edge by way of a pure door',
     'snapshot/x.ts',
     "import { local } from '../store/index.ts'\nlocal",

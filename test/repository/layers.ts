@@ -49,7 +49,7 @@ export const MAY_IMPORT: { readonly [folder: string]: readonly string[] } = {
     'api',
     'host',
   ],
-  '.': ['base', 'codec', 'time', 'graph', 'state', 'connectors', 'api', 'host'],
+  '.': ['base', 'codec', 'time', 'graph', 'state', 'connectors', 'api', 'host', 'control'],
 }
 
 /** Facts and contracts without behaviour of their own; importing one loads no more than itself. */
@@ -64,7 +64,10 @@ const CONTRACTS = [
 ]
 
 /** A command loads only what it needs of the host: `millrace jobs` starts no engine. */
-const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] | undefined } = { cli: ['host'] }
+const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] | undefined } = {
+  control: ['host'],
+  cli: ['host', 'control'],
+}
 
 /** Where the world outside may be touched. */
 const EDGE = [
@@ -100,9 +103,12 @@ const PURE_MODULES: { readonly [module: string]: readonly string[] | 'all' } = {
 }
 
 const PACKAGES: { readonly [name: string]: readonly string[] } = {
+  '@hono/node-server': ['control'],
   commander: ['cli'],
   'fast-check': ['testing'],
+  hono: ['control'],
   'node:test': ['testing'],
+  valibot: ['control'],
 }
 
 const OUTSIDE_GLOBALS =
@@ -145,16 +151,20 @@ function wrongImport(file: string, { specifier }: ModuleReference, sources: Sour
 }
 
 function wrongModule(file: string, { specifier, names }: ModuleReference): string | undefined {
-  if (PACKAGES[specifier] !== undefined) {
-    return PACKAGES[specifier].includes(folderOf(file))
-      ? undefined
-      : `imports ${specifier}, which is for ${PACKAGES[specifier].join()}`
+  const users = PACKAGES[packageOf(specifier)]
+  if (users !== undefined) {
+    return users.includes(folderOf(file)) ? undefined : `imports ${specifier}, which is for ${users.join()}`
   }
   if (isEdge(file) && (specifier.startsWith('node:') || specifier === '(computed)')) return undefined
   const pure = PURE_MODULES[specifier]
   if (pure === 'all' || (names !== undefined && pure !== undefined && names.every(name => pure.includes(name))))
     return undefined
   return `imports ${names?.join(', ') ?? 'all'} of ${specifier}`
+}
+
+/** `hono/body-limit` is a part of `hono`. */
+function packageOf(specifier: string): string {
+  return /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier
 }
 
 /** How loading a file that is not at the edge loads one that is: imports that are not only of types, followed as far as they go. */

@@ -73,8 +73,8 @@ export type {
   TextOptions,
 } from './connectors/index.ts'
 export type { OperatorOptions } from './graph/index.ts'
-export { run } from './host/index.ts'
-export type { JobEvent, JobHandle, JobOutcome, JobStatus, RunOptions } from './host/index.ts'
+export { run } from './control/index.ts'
+export type { JobEvent, JobHandle, JobOutcome, JobStatus, Rescaled, RunOptions } from './host/index.ts'
 export type {
   AggregatingState,
   Aggregator,

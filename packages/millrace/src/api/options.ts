@@ -23,6 +23,8 @@ export interface JobOptions<P extends Params = Params> {
 export interface MillraceConfig extends JobOptions {
   /** Where snapshots live: a directory, relative to the working directory. Default `.millrace`. */
   readonly storage?: string
+  /** Of the control API on 127.0.0.1. Default: any that is free. */
+  readonly port?: number
 }
 
 export interface CheckpointingOptions {

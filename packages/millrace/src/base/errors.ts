@@ -246,8 +246,28 @@ export const ERRORS = {
   ),
   JOB_NOT_RUNNING: user(
     'The job is not running.',
-    'The request needs a running job, but it has ended.',
-    'Run the job again.',
+    'The request needs a running job, but it has not started, or it has ended.',
+    'Run the job with millrace run; millrace jobs shows what each job of a storage is doing.',
+  ),
+  CONTROL_UNREACHABLE: external(
+    'The running job cannot be reached.',
+    'A process holds the job’s lock, but its control API does not answer: it is still starting, hangs, died meanwhile, listens on another host, or is a program that gave run() no port.',
+    'Wait and try again, or run the command on the host that the message names. Ctrl-C or SIGTERM stops the job as millrace stop does.',
+  ),
+  PORT_TAKEN: external(
+    'The control API cannot listen on its port.',
+    'Another process listens on the port, or this one may not.',
+    'Choose another port, or leave it out: then any free one is taken, and commands find it by the job’s lock.',
+  ),
+  REQUEST_INVALID: user(
+    'A request to the control API is not understood or not allowed.',
+    'Its path, headers or body are not what the endpoint takes, or it comes from a web page of another origin.',
+    'The message names what is wrong. docs/control.md has the endpoints.',
+  ),
+  OPERATION_NOT_FOUND: user(
+    'There is no such operation.',
+    'The control API keeps the last 100 operations of the process that runs the job, and none of processes before it.',
+    'Ask for it again: an operation that is asked for twice under one id happens once.',
   ),
   CONFIRMATION_NEEDED: user(
     'The command deletes something and was not confirmed.',
@@ -309,4 +329,9 @@ export function messageOf(error: unknown): string {
   } catch {
     return 'a value that cannot be shown was thrown'
   }
+}
+
+/** What was thrown, as an expected failure: whatever else it is, is a bug of ours. */
+export function namedError(error: unknown): MillraceError {
+  return isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
 }

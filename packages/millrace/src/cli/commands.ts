@@ -11,8 +11,11 @@ type Print = (answer: Answer, options: OutputOptions) => void
 type Flags = Partial<OutputOptions> & StorageFlags
 
 const EXIT_STATUS = `
-Exit status: 0 finished, stopped with a snapshot, or nothing to do; 1 the job failed; 2 the command or an option is wrong;
+Exit status: 0 finished, stopped with a snapshot, cancelled, or nothing to do; 1 the job failed; 2 the command or an option is wrong;
 3 refused: the job is locked, its state does not fit, a snapshot is missing; 130, 143 left at once by a second signal.`
+
+const CONTROL =
+  'JOB is a name or a job file, and runs on this host. Leaving the command does not take back what it asked for.'
 
 /** Nothing is written but help and version: whatever is wrong is thrown, as commander's CommanderError or ours. */
 export function commandLine(print: Print): Command {
@@ -30,6 +33,10 @@ export function commandLine(print: Print): Command {
   addRun(program)
   addJobs(program, print)
   addSnapshots(program, print)
+  addCheckpoint(program, print)
+  addStop(program, print)
+  addCancel(program, print)
+  addRescale(program, print)
   addInspect(program, print)
   addDelete(program, print)
   addFsck(program, print)
@@ -51,6 +58,7 @@ function addRun(program: Command): void {
     .option('--parallelism <n>', 'subtasks of every operator')
     .option('--state-backend <name>', 'where working state lives: heap')
     .option('--checkpoint-interval <duration>', 'from one checkpoint to the next, such as 10s')
+    .option('--port <n>', 'port of the control API on 127.0.0.1 (default: any that is free)')
     .option(
       '--set <option=value>',
       'an option by its path, such as checkpointing.retain=5 or params.x=1; repeatable',
@@ -91,6 +99,55 @@ function addSnapshots(program: Command, print: Print): void {
     .action(async (job: string, flags: Flags) => {
       const { snapshots } = await import('./snapshots.ts')
       print(await snapshots(job, flags), outputOf(flags))
+    })
+}
+
+function addCheckpoint(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('checkpoint <job>')))
+    .summary('take a checkpoint of a running job')
+    .description(`Takes a checkpoint of a running job now, and waits until it is complete.\n${CONTROL}`)
+    .addHelpText('after', example('checkpoint word-count'))
+    .action(async (job: string, flags: Flags) => {
+      const { checkpoint } = await import('./checkpoint.ts')
+      print(await checkpoint(job, flags), outputOf(flags))
+    })
+}
+
+function addStop(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('stop <job>')))
+    .summary('stop a running job with a final checkpoint')
+    .description(
+      `Takes a final checkpoint of a running job, commits its output, and ends it, as SIGINT does.\n${CONTROL}`,
+    )
+    .addHelpText('after', example('stop word-count'))
+    .action(async (job: string, flags: Flags) => {
+      const { stop } = await import('./stop.ts')
+      print(await stop(job, flags), outputOf(flags))
+    })
+}
+
+function addCancel(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('cancel <job>')))
+    .summary('end a running job without a checkpoint')
+    .description(
+      'Ends a running job without a checkpoint: the next run goes on from the newest one it has, and reads the rest again.\n' +
+        `Its checkpoints stay, unless checkpointing.onCancel says delete.\n${CONTROL}`,
+    )
+    .addHelpText('after', example('cancel word-count'))
+    .action(async (job: string, flags: Flags) => {
+      const { cancel } = await import('./cancel.ts')
+      print(await cancel(job, flags), outputOf(flags))
+    })
+}
+
+function addRescale(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('rescale <job> <parallelism>')))
+    .summary('change the parallelism of a running job')
+    .description(`Changes the parallelism of a running job: a checkpoint, a short pause, and on it goes.\n${CONTROL}`)
+    .addHelpText('after', example('rescale word-count 4'))
+    .action(async (job: string, parallelism: string, flags: Flags) => {
+      const { rescale } = await import('./rescale.ts')
+      print(await rescale(job, parallelism, flags), outputOf(flags))
     })
 }
 

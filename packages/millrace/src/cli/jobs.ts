@@ -2,6 +2,7 @@
 import { inspectLock } from '../host/lock.ts'
 import { currentProcess } from '../host/process-identity.ts'
 import { listJobs, type JobListing } from '../snapshot/catalogue.ts'
+import type { LockRecord } from '../snapshot/lock-record.ts'
 import type { Storage } from '../store/contract.ts'
 import type { Answer } from './answer.ts'
 import { snapshotAsJson } from './snapshots.ts'
@@ -17,7 +18,15 @@ export type JobState = 'running' | 'leased' | 'finished' | 'stopped' | 'cancelle
 
 interface JobFacts extends JobListing {
   readonly state: JobState
-  readonly owner: { readonly pid: number; readonly host: string; readonly sinceMs: number } | undefined
+  readonly owner: JobOwner | undefined
+}
+
+interface JobOwner {
+  readonly pid: number
+  readonly host: string
+  readonly sinceMs: number
+  /** Address of the control API, on that host. */
+  readonly control: string | null
 }
 
 export async function jobs(flags: StorageFlags): Promise<Answer> {
@@ -43,7 +52,11 @@ async function factsOf(storage: Storage, listing: JobListing, nowMs: number): Pr
   const owned = lock !== undefined && lock.state !== 'free'
   const record = owned ? lock.record : undefined
   const state = owned ? (lock.state === 'live' ? 'running' : 'leased') : endedState(listing)
-  return { ...listing, state, owner: record && { pid: record.pid, host: record.host, sinceMs: record.acquiredAtMs } }
+  return { ...listing, state, owner: record && ownerOf(record) }
+}
+
+function ownerOf({ pid, host, acquiredAtMs, control }: LockRecord): JobOwner {
+  return { pid, host, sinceMs: acquiredAtMs, control: control ?? null }
 }
 
 function endedState({ lastRun }: JobListing): JobState {

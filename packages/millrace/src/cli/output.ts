@@ -3,7 +3,7 @@
  * is JSON on standard output.
  */
 import { styleText } from 'node:util'
-import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
+import { namedError, type MillraceError } from '../base/errors.ts'
 import type { Answer } from './answer.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 
@@ -38,10 +38,6 @@ export function printError(error: unknown, { json, verbose }: OutputOptions): vo
   if (json) process.stdout.write(`${JSON.stringify({ error: errorAsJson(named) })}\n`)
   else process.stderr.write(errorText(named, verbose))
   process.exitCode = EXIT_CODES[named.code]
-}
-
-export function namedError(error: unknown): MillraceError {
-  return isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
 }
 
 export function errorAsJson({ code, message, context, hint, page }: MillraceError): object {

@@ -2,7 +2,7 @@
  * `millrace run --json`: one line of JSON per event, on standard output.
  *
  *     {"type":"started", …}   {"type":"checkpoint", …}   {"type":"progress", …} once a second   {"type":"restarting", …}
- *     {"type":"log", …}       {"type":"stopping"}        {"type":"ended","outcome":"finished"|"stopped"|"already-finished", …}
+ *     {"type":"log", …}       {"type":"stopping"}        {"type":"ended","outcome":"finished"|"stopped"|"cancelled"|"already-finished", …}
  *
  * With --supervise, {"type":"died","signal","exitStatus","error","delayMs"} comes from the process that watches the one of the job;
  * `delayMs` is null when there is no next start. Stopped between two starts, the run ends with `ended` and its outcome alone.

@@ -3,11 +3,12 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/errors.ts'
+import { startControlled } from '../control/run.ts'
 import { closest } from '../host/closest.ts'
 import { installFailpoints } from '../host/crash.ts'
 import { importJob } from '../host/job-module.ts'
 import { resolveOptions, type OptionSources } from '../host/options.ts'
-import { start, type JobHandle } from '../host/run.ts'
+import type { JobHandle } from '../host/run.ts'
 import { MANIFESTS } from '../snapshot/object-names.ts'
 import { formatSnapshotId, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import { loadConfig } from './config.ts'
@@ -23,6 +24,7 @@ export interface RunFlags extends OutputOptions {
   readonly storage?: string
   readonly stateBackend?: string
   readonly checkpointInterval?: string
+  readonly port?: string
   readonly set?: readonly string[]
   readonly fresh?: boolean
   readonly from?: string
@@ -49,7 +51,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
   const stopper = new Stopper(display, supervisor)
   supervisor?.tell({ millrace: 'ready', restart: options.restart })
   try {
-    const handle = await start({
+    const handle = await startControlled({
       job,
       sources,
       storage,
@@ -91,11 +93,11 @@ function closestFile(path: string): string | undefined {
 }
 
 async function sourcesOf(flags: RunFlags, job: OptionSources['job']): Promise<OptionSources> {
-  const { parallelism, stateBackend, storage, checkpointInterval, set } = flags
+  const { parallelism, stateBackend, storage, checkpointInterval, port, set } = flags
   // Of the crash tests, not of the job.
   const { MILLRACE_FAILPOINT: _, ...env } = process.env
   return {
-    cli: { parallelism, stateBackend, storage, 'checkpointing.interval': checkpointInterval },
+    cli: { parallelism, stateBackend, storage, port, 'checkpointing.interval': checkpointInterval },
     set,
     env,
     config: await loadConfig(),

@@ -8,7 +8,7 @@
  * and one after a crash are the same thing.
  */
 import { randomBytes } from 'node:crypto'
-import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
+import { isMillraceError, messageOf, MillraceError, namedError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
 import type { FromSlot, SlotProgress } from '../checkpoint/mail.ts'
@@ -110,7 +110,7 @@ export class JobRunner {
       await trimHistory(store).catch(() => undefined)
       await this.startAttempt(this.options.request)
     } catch (error) {
-      await this.end({ kind: 'failed', error: named(error) })
+      await this.end({ kind: 'failed', error: namedError(error) })
       throw error
     }
   }
@@ -240,6 +240,11 @@ export class JobRunner {
     }
   }
 
+  /** Others find the control API of the job by its lock. @throws FENCED, STORE_FAILED */
+  async publishControl(address: string): Promise<void> {
+    await this.lock!.setControl(address)
+  }
+
   async checkpoint(): Promise<number> {
     if (this.state !== 'running') throw notRunning(this.options.job)
     return this.attempt!.request('user')
@@ -278,7 +283,7 @@ export class JobRunner {
       await this.startAttempt({})
     } catch (error) {
       this.parallelism = before
-      await this.failed({ error: carry(named(error)), records: -1 })
+      await this.failed({ error: carry(namedError(error)), records: -1 })
       throw error
     }
     this.restarts = startRestarts(this.options.options.restart, Date.now())
@@ -312,7 +317,7 @@ export class JobRunner {
     try {
       await this.startAttempt({})
     } catch (error) {
-      const fault = named(error)
+      const fault = namedError(error)
       // What the snapshot or the lock says will not change; a source or sink that cannot be opened may come back.
       if (!['SOURCE_FAILED', 'SINK_FAILED', 'STORE_FAILED', 'USER_FUNCTION_FAILED', 'INTERNAL'].includes(fault.code)) {
         return this.end({ kind: 'failed', error: fault })
@@ -342,7 +347,7 @@ export class JobRunner {
       // Between two attempts there is nothing newer than the latest checkpoint.
       if (hadAttempt) await this.attempt!.request(reason)
     } catch (error) {
-      await this.end({ kind: 'failed', error: named(error) })
+      await this.end({ kind: 'failed', error: namedError(error) })
       throw error
     }
     await this.end({ kind: 'ended', outcome })
@@ -458,10 +463,6 @@ export class JobRunner {
 const SYSTEM_CLOCK = {
   now: () => Date.now(),
   sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
-}
-
-function named(error: unknown): MillraceError {
-  return isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
 }
 
 function deterministic(error: MillraceError): MillraceError {

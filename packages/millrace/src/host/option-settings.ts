@@ -14,7 +14,7 @@ export interface Setting {
   readonly isText: boolean
 }
 
-const PREFIX = 'MILLRACE_'
+export const ENV_PREFIX = 'MILLRACE_'
 const PARAMS = 'params.'
 /** Of crash tests, read by crash.ts. */
 const NO_OPTION = 'MILLRACE_FAILPOINT'
@@ -61,18 +61,13 @@ export function settingsOfEnv(
   const settings: Setting[] = []
   const unknown: string[] = []
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || name === NO_OPTION || value === undefined || value === '') continue
-    const rest = name.slice(PREFIX.length)
+    if (!name.startsWith(ENV_PREFIX) || name === NO_OPTION || value === undefined || value === '') continue
+    const rest = name.slice(ENV_PREFIX.length)
     const path = paths.get(rest) ?? paramPath(rest)
     if (path === undefined) unknown.push(name)
     else settings.push({ path, value, source: name, isText: true })
   }
   return { settings, unknown }
-}
-
-/** `MILLRACE_STORAGE` for `storage`. */
-export function envName(path: string): string {
-  return PREFIX + upperSnake(path)
 }
 
 function paramPath(rest: string): string | undefined {

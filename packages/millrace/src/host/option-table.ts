@@ -61,13 +61,14 @@ const location: OptionType = {
 }
 
 /** Key groups are numbered in 16 bits in snapshots. */
-const MAX_PARALLELISM = 32_768
+export const MAX_PARALLELISM = 32_768
 
 export const OPTIONS = {
   parallelism: { type: whole(1, MAX_PARALLELISM), default: 1 },
   maxParallelism: { type: whole(1, MAX_PARALLELISM), default: 128 },
   stateBackend: { type: oneOf('heap', 'rocksdb'), default: 'heap' },
   storage: { type: location, default: undefined },
+  port: { type: whole(1, 65_535), default: undefined },
   'checkpointing.interval': { type: duration(1), default: 10_000 },
   'checkpointing.timeout': { type: duration(1), default: 600_000 },
   'checkpointing.minPause': { type: duration(0), default: 0 },

@@ -27,6 +27,7 @@ test('with nothing said, every option has its documented default', () => {
     maxParallelism: 128,
     stateBackend: 'heap',
     storage: undefined,
+    port: undefined,
     checkpointing: {
       intervalMs: 10_000,
       timeoutMs: 600_000,

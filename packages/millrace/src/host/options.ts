@@ -7,8 +7,8 @@ import type { JobOptions, Params } from '../api/index.ts'
 import { closest } from './closest.ts'
 import { setParam, type ParamValues } from './job-params.ts'
 import { optionsInvalid, shown, type OptionProblem } from './option-problem.ts'
-import { envName, paramOf, settingsOf, settingsOfEnv, settingsOfSet, type Setting } from './option-settings.ts'
-import { isOptionPath, OPTIONS, type OptionPath, type OptionValue } from './option-table.ts'
+import { ENV_PREFIX, paramOf, settingsOf, settingsOfEnv, settingsOfSet, type Setting } from './option-settings.ts'
+import { isOptionPath, OPTIONS, upperSnake, type OptionPath, type OptionValue } from './option-table.ts'
 
 export interface OptionSources {
   /** The options given to `run()`: nested. Stronger than all else. */
@@ -30,6 +30,8 @@ export interface ResolvedOptions {
   readonly stateBackend: 'heap' | 'rocksdb'
   /** Undefined when nothing says where: the command then takes `.millrace`, `run()` memory. */
   readonly storage: string | undefined
+  /** Of the control API. Undefined: the command takes any that is free, `run()` has none. */
+  readonly port: number | undefined
   readonly checkpointing: ResolvedCheckpointing
   readonly restart: ResolvedRestart
   readonly params: Params
@@ -105,10 +107,10 @@ function gather(sources: OptionSources, problems: OptionProblem[]): { settings: 
   }
   const known = [...job, ...config, ...set.settings, ...cli, ...run].flatMap(setting => paramOf(setting.path) ?? [])
   const env = settingsOfEnv(sources.env ?? {}, known)
-  const names = Object.keys(OPTIONS).map(envName)
+  const names = Object.keys(OPTIONS).map(upperSnake)
   const warnings = env.unknown.map(name => {
-    const meant = closest(name, names)
-    return `${name} is not an option and has no effect${meant === undefined ? '' : `; did you mean ${meant}?`}`
+    const meant = closest(name.slice(ENV_PREFIX.length), names)
+    return `${name} is not an option and has no effect${meant === undefined ? '' : `; did you mean ${ENV_PREFIX}${meant}?`}`
   })
   return { settings: [...job, ...config, ...env.settings, ...set.settings, ...cli, ...run], warnings }
 }
@@ -178,6 +180,7 @@ function fill(
     maxParallelism: get('maxParallelism'),
     stateBackend: get('stateBackend'),
     storage: get('storage'),
+    port: get('port'),
     checkpointing: {
       intervalMs: get('checkpointing.interval'),
       timeoutMs: get('checkpointing.timeout'),

@@ -1,4 +1,4 @@
-/** `run(job, options)`: a job from a program. The command line is built on it. */
+/** Starting a job: for the command line, and for `run(job, options)` of a program (control/run.ts). */
 import { pathToFileURL } from 'node:url'
 import { resolve } from 'node:path'
 import { buildGraph, assertJobName, type JobDefinition, type JobOptions, type Params } from '../api/index.ts'
@@ -31,6 +31,8 @@ export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
    * Needed above parallelism 1.
    */
   readonly module?: string
+  /** Port of the control API on 127.0.0.1. Default: the job is controlled by this handle alone. */
+  readonly port?: number
   readonly onEvent?: OnJobEvent
 }
 
@@ -54,15 +56,11 @@ export interface JobHandle {
   rows(sink: string): readonly any[]
 }
 
-/**
- * Starts a job and resolves once its records flow. It goes on from its newest snapshot in `storage` unless told otherwise.
- * Options given here win over all other sources, in this order: these, MILLRACE_ variables, those of defineJob, defaults.
- * @throws OPTION_INVALID, JOB_LOCKED, STATE_INCOMPATIBLE, STATE_DROPPED, NO_USABLE_SNAPSHOT, … and whatever keeps it from starting
- */
-export async function run<P extends Params>(job: JobDefinition<P>, options: RunOptions<P> = {}): Promise<JobHandle> {
+/** What `start` is given when a program runs the job: `run()` in control/run.ts. */
+export function startOptionsOf<P extends Params>(job: JobDefinition<P>, options: RunOptions<P>): StartOptions {
   const { storage, as, fresh, from, allowDroppedState, module, onEvent, ...jobOptions } = options
   const sources = { run: jobOptions, env: process.env, job: job.options }
-  return start({ job, sources, storage, as, fresh, from, allowDroppedState, module, onEvent })
+  return { job, sources, storage, as, fresh, from, allowDroppedState, module, onEvent }
 }
 
 export interface StartOptions {
@@ -77,7 +75,17 @@ export interface StartOptions {
   readonly onEvent: OnJobEvent | undefined
 }
 
-export async function start(options: StartOptions): Promise<JobHandle> {
+/** A job that has started: what its user holds, and what the control API works on. */
+export interface StartedJob {
+  readonly handle: JobHandle
+  readonly runner: JobRunner
+}
+
+/**
+ * Resolves once records flow.
+ * @throws OPTION_INVALID, JOB_LOCKED, STATE_INCOMPATIBLE, STATE_DROPPED, NO_USABLE_SNAPSHOT, … and whatever keeps it from starting
+ */
+export async function start(options: StartOptions): Promise<StartedJob> {
   const resolved = resolveOptions(options.sources)
   if (options.fresh === true && options.from !== undefined) {
     throw new MillraceError('OPTION_INVALID', 'fresh and from exclude each other: start clean, or from a snapshot')
@@ -110,7 +118,7 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     onEvent,
   })
   await runner.start()
-  return {
+  const handle: JobHandle = {
     job: name,
     finished: runner.finished,
     checkpoint: async () => ({ id: `chk-${await runner.checkpoint()}` }),
@@ -120,6 +128,7 @@ export async function start(options: StartOptions): Promise<JobHandle> {
     status: () => runner.status(),
     rows: sink => runner.rowsOf(sink),
   }
+  return { handle, runner }
 
   function slotsOf(): SlotFactory {
     if (options.module === undefined) return inPlaceSlots(graph, store)

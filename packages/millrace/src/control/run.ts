@@ -1,0 +1,82 @@
+/**
+ * Starting a job together with its control API. The address is published in the job's lock, where other processes find it; the server
+ * lives as long as the job.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { JobDefinition, Params } from '../api/index.ts'
+import { messageOf } from '../base/errors.ts'
+import { resolveOptions } from '../host/options.ts'
+import {
+  start,
+  startOptionsOf,
+  type JobHandle,
+  type RunOptions,
+  type StartedJob,
+  type StartOptions,
+} from '../host/run.ts'
+import type { ControlServer } from './server.ts'
+
+/** Loading the server takes some 40 ms: not while the first rows are on their way, and not for a job that is done by then. */
+const OPEN_AFTER_MS = 250
+
+/**
+ * Starts a job and resolves once its records flow. It goes on from its newest snapshot in `storage` unless told otherwise.
+ * Options given here win over all other sources, in this order: these, MILLRACE_ variables, those of defineJob, defaults.
+ * @throws OPTION_INVALID, PORT_TAKEN, JOB_LOCKED, STATE_INCOMPATIBLE, STATE_DROPPED, NO_USABLE_SNAPSHOT, … and whatever keeps it from starting
+ */
+export async function run<P extends Params>(job: JobDefinition<P>, options: RunOptions<P> = {}): Promise<JobHandle> {
+  const startOptions = startOptionsOf(job, options)
+  const { port } = resolveOptions(startOptions.sources)
+  return port === undefined ? (await start(startOptions)).handle : startOnPort(startOptions, port)
+}
+
+/** With a control API in any case: on the port that the options say, else, once records flow, on any that is free. */
+export async function startControlled(options: StartOptions): Promise<JobHandle> {
+  const { port } = resolveOptions(options.sources)
+  if (port !== undefined) return startOnPort(options, port)
+  const started = await start(options)
+  openLater(started, options).catch((error: unknown) => warn(options, error))
+  return started.handle
+}
+
+/** The port is taken before the job starts: one that is not free is to be known before anything happens. */
+async function startOnPort(options: StartOptions, port: number): Promise<JobHandle> {
+  const server = await listen(options.as ?? options.job.name, port)
+  try {
+    const started = await start(options)
+    await serve(started, server).catch((error: unknown) => warn(options, error))
+    return started.handle
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+}
+
+async function openLater(started: StartedJob, options: StartOptions): Promise<void> {
+  const ended = started.handle.finished.then(
+    () => true,
+    () => true,
+  )
+  if (await Promise.race([ended, pause(OPEN_AFTER_MS, false, { ref: false })])) return
+  const server = await listen(options.as ?? options.job.name, 0)
+  await serve(started, server)
+}
+
+/** The server's code is loaded here, so that a job which nobody controls starts without it. */
+async function listen(job: string, port: number): Promise<ControlServer> {
+  const { ControlServer } = await import('./server.ts')
+  return ControlServer.listen(job, port)
+}
+
+/** Resolves once others can find it. */
+async function serve({ handle, runner }: StartedJob, server: ControlServer): Promise<void> {
+  const close = (): Promise<void> => server.close()
+  handle.finished.then(close, close)
+  server.attach(runner)
+  await runner.publishControl(server.address)
+}
+
+/** The job itself is well. */
+function warn({ onEvent }: StartOptions, error: unknown): void {
+  onEvent?.({ type: 'log', level: 'warn', message: `other processes cannot control this job: ${messageOf(error)}` })
+}

@@ -1,0 +1,162 @@
+/**
+ * The HTTP server of the control API: one job, on the loopback of this machine.
+ *
+ *     listening (a request is JOB_NOT_RUNNING) -> attached to its job -> closing (answers what is under way) -> closed
+ *
+ * It listens before the job starts if its port was given, so that a port which is taken keeps the job from starting; otherwise only once
+ * records flow. Loading this file takes some 40 ms, so it is imported when it is used.
+ */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import * as v from 'valibot'
+import { messageOf, MillraceError, namedError } from '../base/errors.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
+import { answerOfStatus, type ControlledJob } from './controlled-job.ts'
+import {
+  type Answer,
+  type EndpointName,
+  ENDPOINTS,
+  type OperationAnswer,
+  type OperationKind,
+  type Request,
+} from './endpoints.ts'
+import { answerOfError, statusOf } from './error-answer.ts'
+import { bodyOf, onlyFromHere, onlyJson, onlySmall, refused } from './guards.ts'
+import { MOST_KEPT, Operations } from './operations.ts'
+
+/** Once the job has ended, who waits for that is told within milliseconds; a client that does not read must not keep the process. */
+const CLOSE_TIMEOUT_MS = 500
+const LOOPBACK = '127.0.0.1'
+
+type Handlers = {
+  readonly [Name in EndpointName]: (request: Request<Name>, signal: AbortSignal) => Promise<Answer<Name>>
+}
+
+export class ControlServer {
+  private readonly name: string
+  private readonly server: Server
+  private readonly operations = new Operations()
+  private readonly closing = new AbortController()
+  private job: ControlledJob | undefined
+
+  /** @param port 0: any that is free. @throws PORT_TAKEN */
+  static async listen(job: string, port: number): Promise<ControlServer> {
+    const control = new ControlServer(job)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // Later ones are of single connections, which nobody need hear of.
+    control.server.on('error', cause => reject(portTaken(port, cause)))
+    control.server.listen(port, LOOPBACK, resolve)
+    await promise
+    return control
+  }
+
+  private constructor(name: string) {
+    this.name = name
+    this.server = createAdaptorServer({ fetch: this.routes().fetch, createServer }) as Server
+  }
+
+  get address(): string {
+    return `http://${LOOPBACK}:${this.port}`
+  }
+
+  private get port(): number {
+    return (this.server.address() as AddressInfo).port
+  }
+
+  attach(job: ControlledJob): void {
+    this.job = job
+  }
+
+  /** Takes no more requests. What is asked for already is answered. */
+  async close(): Promise<void> {
+    const closed = new Promise(resolve => this.server.close(resolve))
+    const timeout = setTimeout(() => this.server.closeAllConnections(), CLOSE_TIMEOUT_MS)
+    // The job has ended, so all that was asked of it comes to an end now: those who wait are to hear that, and not that it is running.
+    await Promise.race([this.operations.idle(), closed])
+    this.closing.abort()
+    this.server.closeIdleConnections()
+    await closed
+    clearTimeout(timeout)
+  }
+
+  private routes(): Hono {
+    const app = new Hono()
+    app.use(
+      onlyFromHere(() => this.port),
+      onlyJson,
+      onlySmall,
+    )
+    for (const name of Object.keys(this.handlers) as EndpointName[]) this.route(app, name)
+    app.notFound(c => {
+      throw refused(404, `there is no ${c.req.method} ${c.req.path}`)
+    })
+    app.onError((error, c) => {
+      const named = error instanceof HTTPException ? namedError(error.cause) : namedError(error)
+      return c.json(answerOfError(named), error instanceof HTTPException ? error.status : statusOf(named))
+    })
+    return app
+  }
+
+  private route(app: Hono, name: EndpointName): void {
+    const { method, path, request } = ENDPOINTS[name]
+    // What comes out of an endpoint's schema is what its handler takes.
+    const handle = this.handlers[name] as (request: unknown, signal: AbortSignal) => Promise<object>
+    app.on(method, path, async (c: Context) => {
+      const text = method === 'POST' ? await bodyOf(c) : { ...c.req.query(), ...c.req.param() }
+      const answer = await handle(parse(request, text), c.req.raw.signal)
+      c.header('cache-control', 'no-store')
+      return c.json(answer, method === 'POST' ? 202 : 200)
+    })
+  }
+
+  private readonly handlers: Handlers = {
+    job: async () => answerOfStatus(this.attached().status(), process.pid),
+    checkpoint: request =>
+      this.operate('checkpoint', request, async job => ({
+        snapshot: formatSnapshotId('checkpoint', await job.checkpoint()),
+      })),
+    stop: request => this.operate('stop', request, async job => (await job.stop(), {})),
+    cancel: request => this.operate('cancel', request, async job => (await job.cancel(), {})),
+    rescale: request =>
+      this.operate('rescale', request, async job => {
+        const { parallelism, checkpointId, pauseMs } = await job.rescale(request.parallelism)
+        return { parallelism, snapshot: formatSnapshotId('checkpoint', checkpointId), pauseMs }
+      }),
+    operation: ({ id, wait = 0 }, signal) =>
+      this.operations.wait(id, AbortSignal.any([AbortSignal.timeout(wait), signal, this.closing.signal])),
+  }
+
+  private async operate<Kind extends OperationKind>(
+    kind: Kind,
+    request: Request<Kind>,
+    act: (job: ControlledJob) => Promise<unknown>,
+  ): Promise<Answer<Kind>> {
+    const job = this.attached()
+    const answer: OperationAnswer | undefined = this.operations.start(kind, request, () => act(job))
+    if (answer === undefined) throw refused(429, `${MOST_KEPT} operations are running; wait until one has ended`)
+    return answer as Answer<Kind>
+  }
+
+  private attached(): ControlledJob {
+    if (this.job !== undefined) return this.job
+    throw new MillraceError('JOB_NOT_RUNNING', `job '${this.name}' is starting`, { hint: 'Try again in a moment.' })
+  }
+}
+
+/** @throws HTTPException with REQUEST_INVALID that names every field which is wrong */
+function parse<Output>(schema: v.GenericSchema<unknown, Output>, text: unknown): Output {
+  const result = v.safeParse(schema, text)
+  if (result.success) return result.output
+  const problems = result.issues.map(issue => `${v.getDotPath(issue) ?? 'the request'}: ${issue.message}`)
+  throw refused(400, problems.join('; '), { problems })
+}
+
+function portTaken(port: number, cause: unknown): MillraceError {
+  return new MillraceError('PORT_TAKEN', `the control API cannot listen on ${LOOPBACK}:${port}: ${messageOf(cause)}`, {
+    cause,
+    context: { port },
+  })
+}

@@ -46,12 +46,12 @@ export type {
   Stream,
   TimerContext,
   Timers,
-  Typed,
   UseMapAsyncInstead,
   WindowContext,
   WindowedStream,
   WindowResult,
 } from './api/index.ts'
+export type { JsonSchema, Schema, Typed } from './codec/index.ts'
 export { isMillraceError, MillraceError } from './base/errors.ts'
 export type { ErrorCode } from './base/errors.ts'
 export type { Json } from './base/json.ts'

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as z from 'zod'
+import type { Schema } from '../codec/index.ts'
 import type { Sink, Source } from '../connectors/contract.ts'
 import type { StreamNode } from '../graph/index.ts'
 import { global, tumbling } from '../time/index.ts'
@@ -319,7 +321,19 @@ test('state declarations check their options', () => {
   assert.throws(() => map({ ttl: 'soon' as '1s' }), { code: 'OPTION_INVALID', message: /ttl of map\(\)/ })
   assert.throws(() => value({ ttl: { ttl: -1 } }), { code: 'OPTION_INVALID', message: /ttl of value\(\)/ })
   assert.deepEqual(value({ default: 3, ttl: '1h' }).options, { default: 3, ttl: '1h' })
+  assert.throws(() => list({ schema: 'number' as never }), { code: 'OPTION_INVALID', message: /schema of list\(\)/ })
+  const schemas: Schema<unknown>[] = [type<number>(), z.string(), { type: 'string' }]
+  for (const schema of schemas) assert.equal(value({ schema }).options.schema, schema)
   assert.equal(sum().create(), 0)
+})
+
+test('a default must fit the schema of its state where that is checked', () => {
+  const schema = z.object({ n: z.int() })
+  assert.deepEqual(value({ schema, default: { n: 1 } }).options.default, { n: 1 })
+  assert.throws(() => value({ schema, default: { n: 1.5 } }), {
+    code: 'STATE_VALUE_INVALID',
+    message: /default of value\(\).*property 'n' is 1\.5, not an integer/,
+  })
 })
 
 test('type<T>() is a Standard Schema that lets everything pass', () => {

@@ -2,12 +2,12 @@
  * Process operators: the general building block, an object with state and callbacks, and what the callbacks see. The runtime
  * implements these interfaces; nothing here runs.
  */
+import type { Typed } from '../codec/index.ts'
 import type { Log } from '../connectors/contract.ts'
 import type { OperatorStateShape, StateShape } from '../state/declarations.ts'
 import type { Ignored, UseMapAsyncInstead } from './async-function.ts'
 import type { OutputTag } from './output-tag.ts'
 import type { StateView } from './state.ts'
-import type { Typed } from './type.ts'
 
 /** What every process operator sees. It is one object per operator, valid only during the call it was passed to. */
 export interface OperatorContext<R> {

@@ -3,6 +3,7 @@
  * the state's name. A declaration holds nothing; inside `onRecord` and `onTimer`, `ctx.state.cart` is the state of the current key.
  */
 import { MillraceError } from '../base/errors.ts'
+import { fixedSchemaOf, isSchema, misfitOf } from '../codec/index.ts'
 import type {
   AggregatingDeclaration,
   AggregatingState,
@@ -33,31 +34,42 @@ export interface DefaultedValueDeclaration<T> extends ValueDeclaration<T> {
 
 /**
  * One value per key. Flink: ValueState.
- * @param options `default`: what `get` returns while nothing is set; `ttl`; `schema`: reserved
+ *
+ * With a `schema` that is an object of required numbers, integers and booleans, or one of those alone, the values are kept in typed
+ * arrays; `set` then throws STATE_VALUE_INVALID for a value that does not fit, and changes nothing. `get` makes a new object, with the
+ * properties in the schema's order. An integer takes as many bytes as its bounds need. With a `ttl`, and with any other schema, values
+ * are kept as without one and are not checked.
+ * @param options `default`: what `get` returns while nothing is set; `ttl`; `schema`: a Standard JSON Schema (zod, valibot, arktype) or a
+ *   plain JSON Schema
+ * @throws OPTION_INVALID for a schema that is none, STATE_VALUE_INVALID for a default that does not fit it
+ *
+ * @example
+ * state: { seat: value({ schema: z.object({ row: z.uint32(), price: z.number(), taken: z.boolean() }) }) }
  */
 export function value<T>(options: ValueStateOptions<T> & { readonly default: T }): DefaultedValueDeclaration<T>
 export function value<T>(options?: ValueStateOptions<T>): ValueDeclaration<T>
 export function value<T>(options: ValueStateOptions<T> = {}): ValueDeclaration<T> {
+  assertDefault(options)
   return { kind: 'value', options: checked(options, 'value') }
 }
 
 /** A list per key, appended to in O(1); in an operator that is not keyed, a list that is split when the parallelism changes. Flink: ListState. */
-export function list<T>(options: StateOptions = {}): ListDeclaration<T> {
+export function list<T>(options: StateOptions<T> = {}): ListDeclaration<T> {
   return { kind: 'list', options: checked(options, 'list') }
 }
 
 /** Operator state of which every subtask gets all elements on restore. Flink: getUnionListState. */
-export function unionList<T>(options: StateOptions = {}): UnionListDeclaration<T> {
+export function unionList<T>(options: StateOptions<T> = {}): UnionListDeclaration<T> {
   return { kind: 'unionList', options: checked(options, 'unionList') }
 }
 
 /** A map per key; each entry is stored, changed and expires on its own. Flink: MapState. */
-export function map<K extends Key, V>(options: StateOptions = {}): MapDeclaration<K, V> {
+export function map<K extends Key, V>(options: StateOptions<V> = {}): MapDeclaration<K, V> {
   return { kind: 'map', options: checked(options, 'map') }
 }
 
-/** One value per key, into which `add` folds another with `fn`. Flink: ReducingState. */
-export function reducing<T>(fn: (a: T, b: T) => T, options: StateOptions = {}): ReducingDeclaration<T> {
+/** One value per key, into which `add` folds another with `fn`. A `schema` does what it does for `value`. Flink: ReducingState. */
+export function reducing<T>(fn: (a: T, b: T) => T, options: StateOptions<T> = {}): ReducingDeclaration<T> {
   assertSynchronous(fn, 'reducing(fn)')
   return { kind: 'reducing', options: checked(options, 'reducing'), reduce: fn }
 }
@@ -81,8 +93,24 @@ export function assertAggregator(aggregator: Aggregator<any, any, any>, where: s
   if (parts['merge'] !== undefined) assertSynchronous(parts['merge'], `merge of ${where}`)
 }
 
+function assertDefault({ schema, default: fallback }: ValueStateOptions<unknown>): void {
+  if (fallback === undefined || !isSchema(schema)) return
+  const fixed = fixedSchemaOf(schema)
+  const misfit = fixed && misfitOf(fixed, fallback)
+  if (misfit === undefined) return
+  throw new MillraceError('STATE_VALUE_INVALID', `the default of value() does not fit its schema: ${misfit.reason}`, {
+    context: { path: misfit.path },
+  })
+}
+
 function checked<O extends StateOptions>(options: O, kind: string): O {
-  const { ttl } = options
+  const { ttl, schema } = options
+  if (schema !== undefined && !isSchema(schema)) {
+    throw new MillraceError(
+      'OPTION_INVALID',
+      `schema of ${kind}() is ${String(schema)}; it takes a Standard Schema (zod, valibot, arktype) or a JSON Schema as an object`,
+    )
+  }
   if (ttl !== undefined) parseDuration(typeof ttl === 'object' && ttl !== null ? ttl.ttl : ttl, `ttl of ${kind}()`)
   return options
 }

@@ -1,13 +1,6 @@
 /** Types as values: what `emits` takes. Anything that follows Standard Schema (zod, valibot, arktype) will do; `type<T>()` is one that checks nothing. */
 
-/** The part of a Standard Schema that carries its output type. https://standardschema.dev */
-export interface Typed<T> {
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
-    readonly types?: { readonly input: unknown; readonly output: T } | undefined
-  }
-}
+import type { Typed } from '../codec/index.ts'
 
 /** A Standard Schema that accepts every value as it is. */
 export interface UncheckedType<T> extends Typed<T> {

@@ -303,6 +303,9 @@ test('a keyed process operator infers record, key, state and what it emits', () 
           most: reducing<number>((a, b) => Math.max(a, b)),
           total: aggregating(sum<Order>(o => o.amount)),
           several: aggregating(compose({ n: count(), best: max((o: Order) => o.amount) })),
+          seat: value({ schema: z.object({ row: z.int32(), taken: z.boolean() }) }),
+          ready: value({ schema: z.boolean(), default: false }),
+          plain: value<Alert>({ schema: { type: 'object', properties: {} } }),
         },
         onRecord(order, ctx) {
           is<Order>()(order)
@@ -315,6 +318,9 @@ test('a keyed process operator infers record, key, state and what it emits', () 
           is<number | undefined>()(ctx.state.most.get())
           is<number>()(ctx.state.total.get())
           is<{ n: number; best: number | undefined }>()(ctx.state.several.get())
+          is<{ row: number; taken: boolean } | undefined>()(ctx.state.seat.get())
+          is<boolean>()(ctx.state.ready.get())
+          is<Alert | undefined>()(ctx.state.plain.get())
           ctx.state.total.add(order)
           ctx.timers.onEventTime(ctx.timestamp + 30_000)
           ctx.emit({ user: ctx.key, total: ctx.state.total.get() })
@@ -360,6 +366,10 @@ test('a keyed process operator infers record, key, state and what it emits', () 
     )
   })
   refused((_flow, orders, byUser) => {
+    // @ts-expect-error the schema is that of another type
+    value<{ row: string }>({ schema: z.object({ row: z.int32() }) })
+    // @ts-expect-error the default does not have the type of the schema
+    value({ schema: z.boolean(), default: 0 })
     // @ts-expect-error the operator has no name
     byUser.process({ onRecord(_order, _ctx) {} })
     // @ts-expect-error the operator has no name

@@ -110,6 +110,11 @@ export const ERRORS = {
     'One key may take 64 KiB and one stored value 256 MiB.',
     'Spread the value over a map or list state, whose entries are stored one by one.',
   ),
+  STATE_VALUE_INVALID: user(
+    'A value does not fit the schema of its state.',
+    'A state whose schema has only numbers, integers and booleans checks what it is given: every property is there and of its type, integers are whole, bounds are kept, nothing else is there. NaN and the infinities are no numbers, as in JSON. The state keeps the value it had.',
+    'The message names state and property and shows what was found. Set a value that fits, or widen the schema.',
+  ),
   STATE_MUTATED: user(
     'A value was changed in place without set.',
     'Emitted records and values given to state are immutable from then on. A change that is not set may or may not be in the next checkpoint.',
@@ -226,7 +231,7 @@ export const ERRORS = {
   ),
   STATE_INCOMPATIBLE: user(
     'The changed job cannot take over the snapshot’s state.',
-    'A state exists with another kind, or a key of another type, or a sink with uncommitted output was removed or renamed.',
+    'A state exists with another kind, or a key of another type, or holds a value that does not fit its new schema, or a sink with uncommitted output was removed or renamed.',
     'The message lists every such state with the reason. Change the job back, name the new state differently, or start with --fresh.',
   ),
   STATE_DROPPED: user(

@@ -1,6 +1,8 @@
 export { ByteReader, damaged } from './byte-reader.ts'
 export { ByteWriter } from './byte-writer.ts'
 export { crc32 } from './crc.ts'
+export { fits, fixedSchemaOf, misfitOf } from './fixed-schema.ts'
+export type { Column, FixedSchema, Misfit, Storage } from './fixed-schema.ts'
 export { compareKeys, decodeKey, describeKey, encodeKey, keyIdentity, skipKey } from './key.ts'
 export type { Key } from './key.ts'
 export {
@@ -17,4 +19,15 @@ export { murmur3 } from './murmur3.ts'
 export type { RowOptions } from './row-format.ts'
 export { RowReader } from './row-reader.ts'
 export { RowWriter } from './row-writer.ts'
-export { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'
+export { isSchema } from './standard-schema.ts'
+export type { JsonSchema, Schema, Typed } from './standard-schema.ts'
+export {
+  decodeNumber,
+  decodeNumberOrBoolean,
+  decodeValue,
+  encodeBoolean,
+  encodeNumber,
+  encodeNumberArrayHeader,
+  encodeValue,
+  objectHeader,
+} from './value.ts'

@@ -377,12 +377,16 @@ function showStep(step: string | number): string {
 }
 
 function addShape(names: readonly string[]): Shape {
+  const shape = shapeOf(names)
+  shapes.add(shape)
+  return shape
+}
+
+export function shapeOf(names: readonly string[]): Shape {
   shapeWriter.reset()
   shapeWriter.uvarint(names.length)
   for (const name of names) writeText(name, shapeWriter)
-  const shape = makeShape(names, shapeWriter.copy())
-  shapes.add(shape)
-  return shape
+  return makeShape(names, shapeWriter.copy())
 }
 
 /** A longer array is first sampled, since looking at each of four thousand million indices takes a minute. */

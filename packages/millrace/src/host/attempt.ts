@@ -25,7 +25,7 @@ import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { assertPlan, planRestore, type PlannedJob, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
-import { resolveTtl } from '../state/index.ts'
+import { enforcedSchema, resolveTtl, type StateDeclaration } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Failure } from './restart-strategy.ts'
@@ -239,18 +239,18 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
     parallelism: subtasks[nodes.get(name)!.id],
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
-      const ttlMs = ttlOf(graph, name, state)
-      return id === undefined
-        ? []
-        : [{ id, name: state, kind: stateKind, schema: null, ...(ttlMs !== undefined && { ttlMs }) }]
+      if (id === undefined) return []
+      const declaration = declarationOf(graph, name, state)
+      const ttlMs = declaration && resolveTtl(declaration.options)?.ttlMs
+      const schema = (declaration && enforcedSchema(declaration))?.json ?? null
+      return [{ id, name: state, kind: stateKind, schema, ...(ttlMs !== undefined && { ttlMs }) }]
     }),
   }))
 }
 
-function ttlOf({ graph }: JobGraph, operator: string, state: string): number | undefined {
+function declarationOf({ graph }: JobGraph, operator: string, state: string): StateDeclaration | undefined {
   const node = graph.nodes.find(({ name }) => name === operator)
-  const options = node?.kind === 'keyedProcess' ? node.state[state]?.options : undefined
-  return options === undefined ? undefined : resolveTtl(options)?.ttlMs
+  return node?.kind === 'keyedProcess' ? node.state[state] : undefined
 }
 
 /** What each slot is made from. */

@@ -124,11 +124,11 @@ class Builder {
         return [
           added(
             this.keyed,
-            new KeyedProcessOperator(node, backend.keyedStates(), this.stateId(node), outputs, services),
+            new KeyedProcessOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services),
           ),
         ]
       case 'window':
-        return [new WindowOperator(node, backend.keyedStates(), this.stateId(node), outputs, services)]
+        return [new WindowOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services)]
       case 'source':
         this.sources.push(
           new SourceTask(node, outputs, services, this.context.sourceContext(node), this.context.sourceHost),

@@ -31,9 +31,9 @@ class Slot {
 
   constructor(maxParallelism: number) {
     this.backend = new HeapBackend(maxParallelism, { nowMs: 0 })
-    this.states = this.backend.keyedStates()
-    this.value = this.states.state(VALUE, { kind: 'value', options: {} }) as ValueState<number>
-    this.map = this.states.state(MAP, { kind: 'map', options: {} }) as MapState<string, number>
+    this.states = this.backend.keyedStates('operator')
+    this.value = this.states.state(VALUE, 'value', { kind: 'value', options: {} }) as ValueState<number>
+    this.map = this.states.state(MAP, 'map', { kind: 'map', options: {} }) as MapState<string, number>
     this.timers = this.states.timers(TIMERS)
   }
 

@@ -56,7 +56,7 @@ export interface KeyedStateInfo {
   readonly id: number
   readonly name: string
   readonly kind: string
-  /** Writer schema; null for self-describing values. */
+  /** JSON Schema that the values were checked against; null when they were not. They describe themselves in any case. */
   readonly schema: Json
   readonly ttlMs?: number
 }

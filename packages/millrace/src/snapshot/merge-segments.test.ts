@@ -191,8 +191,11 @@ describe('the dictionary of a merge', () => {
     assert.deepEqual(uniteDictionaries([newest, sampleDictionary()]).states, { ...SAMPLE_STATES, 0: renamed, 7: added })
   })
 
-  it('never mixes entries of two schemas under one state id (invariant 4)', () => {
-    const other = { ...sampleDictionary(), states: { 0: { ...SAMPLE_STATES[0], schema: { type: 'string' } } } }
-    assert.throws(() => uniteDictionaries([other, sampleDictionary()]), /one writer schema/)
+  it('has the schema of the newest, and one kind for each state id (invariant 4)', () => {
+    const changed = { ...SAMPLE_STATES[0], schema: { type: 'integer' } }
+    const newest = { ...sampleDictionary(), states: { 0: changed } }
+    assert.deepEqual(uniteDictionaries([newest, sampleDictionary()]).states, { ...SAMPLE_STATES, 0: changed })
+    const other = { ...sampleDictionary(), states: { 0: { ...SAMPLE_STATES[0], kind: 'list' } } }
+    assert.throws(() => uniteDictionaries([other, sampleDictionary()]), /one kind/)
   })
 })

@@ -30,7 +30,8 @@ export type StateHandle =
 /** Keyed state, timers and window contents of one operator, all read under the key that `keys` is bound to. */
 export interface KeyedStates {
   readonly keys: KeyContext
-  state(id: StateId, declaration: StateDeclaration): StateHandle
+  /** `name`: what users call it, for messages. */
+  state(id: StateId, name: string, declaration: StateDeclaration): StateHandle
   timers(id: StateId): TimerStore
   /** Accumulators per key and window start. */
   windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore
@@ -80,7 +81,8 @@ export interface SnapshotRequest {
 
 export interface StateBackend {
   readonly kind: 'heap' | 'rocksdb'
-  keyedStates(): KeyedStates
+  /** `operator`: its name, for messages. */
+  keyedStates(operator: string): KeyedStates
   /** Begins a snapshot: everything written from now on is not part of it. One at a time. */
   freeze(request: SnapshotRequest): void
   /** Serialises about `maxEntries` more entries into `consumer`; true once all are. */
@@ -93,7 +95,7 @@ export interface StateBackend {
   restoreBegin(checkpointId: number): void
   /**
    * One entry of the snapshot. `key` stands behind key group and state id; it is read up to the end of its namespace.
-   * Throws SNAPSHOT_DAMAGED when the bytes do not decode.
+   * Throws SNAPSHOT_DAMAGED when the bytes do not decode, STATE_INCOMPATIBLE when the value is not one that the state can hold.
    */
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void
   restoreEnd(): void

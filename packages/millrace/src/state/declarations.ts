@@ -1,7 +1,7 @@
 /**
  * Declarations of state: what a job says about its state, as data. Where the state lives is the backend's affair.
  */
-import type { Key } from '../codec/index.ts'
+import type { Key, Schema } from '../codec/index.ts'
 import type { Duration } from '../time/index.ts'
 
 export type { Key } from '../codec/index.ts'
@@ -13,15 +13,20 @@ export interface TtlOptions {
   readonly updateOn?: 'write' | 'read-and-write'
 }
 
-/** Options of every state. */
-export interface StateOptions {
+/** Options of every state, whose values (of a list its elements, of a map its values) are of type T. */
+export interface StateOptions<T = any> {
   /** Entries expire this long after they were last written (processing time). Expired values are never returned. */
   readonly ttl?: Duration | TtlOptions
-  /** Reserved for a Standard JSON Schema of the value. */
-  readonly schema?: unknown
+  /**
+   * A Standard JSON Schema (zod, valibot, arktype) or plain JSON Schema of the value. Where it is an object of required numbers,
+   * integers and booleans and nothing else, or one of those alone, a value or reducing state without `ttl` checks what it is given
+   * (STATE_VALUE_INVALID) and keeps it in typed arrays: a fraction of the memory, nothing for the garbage collector; `get` makes a new
+   * object each time. Any other schema is only a type.
+   */
+  readonly schema?: Schema<T>
 }
 
-export interface ValueStateOptions<T> extends StateOptions {
+export interface ValueStateOptions<T> extends StateOptions<T> {
   /** What `get` returns while nothing was set. */
   readonly default?: T
 }
@@ -81,7 +86,7 @@ export interface MapDeclaration<K extends Key, V> {
 }
 export interface ReducingDeclaration<T> {
   readonly kind: 'reducing'
-  readonly options: StateOptions
+  readonly options: StateOptions<T>
   readonly reduce: (a: T, b: T) => T
 }
 export interface AggregatingDeclaration<T, A, R> {

@@ -15,6 +15,7 @@ import type {
   KeyedStates,
   ListState,
   MapState,
+  ReducingState,
   StateBackend,
   TimerStore,
   ValueState,
@@ -35,9 +36,44 @@ const KEYS: readonly Key[] = [
 const SUBS: readonly Key[] = ['x', 'y', 7, ['t', 1]]
 const TIMES = [10, 20, 30, 40, Infinity]
 
+const KEY_COMMANDS = [
+  'set',
+  'mutate',
+  'clear',
+  'typedSet',
+  'typedMutate',
+  'typedRefuse',
+  'typedClear',
+  'reduce',
+  'unreduce',
+  'listAdd',
+  'listSet',
+  'listClear',
+  'count',
+  'collect',
+  'uncount',
+] as const
+
+/** A value of a schema whose values have a fixed width. */
+interface Seat {
+  row: number
+  price: number
+  taken: boolean
+}
+
+const SEAT = {
+  type: 'object',
+  properties: {
+    row: { type: 'integer', minimum: -128, maximum: 127 },
+    price: { type: 'number' },
+    taken: { type: 'boolean' },
+  },
+  required: ['row', 'price', 'taken'],
+}
+
 type Command =
   | {
-      readonly do: 'set' | 'mutate' | 'clear' | 'listAdd' | 'listSet' | 'listClear' | 'count' | 'collect' | 'uncount'
+      readonly do: (typeof KEY_COMMANDS)[number]
       readonly key: number
       readonly n: number
     }
@@ -55,6 +91,8 @@ type Command =
 /** Everything the backend should hold, as plain data. */
 interface Model {
   values: Map<number, { n: number[] }>
+  seats: Map<number, Seat>
+  highest: Map<number, number>
   lists: Map<number, { n: number }[]>
   maps: Map<number, Map<number, { n: number }>>
   counts: Map<number, number>
@@ -68,6 +106,8 @@ interface Model {
 interface Handles {
   states: KeyedStates
   value: ValueState<{ n: number[] }>
+  seat: ValueState<Seat>
+  highest: ReducingState<number>
   list: ListState<{ n: number }>
   map: MapState<Key, { n: number }>
   count: AggregatingState<number, number>
@@ -90,17 +130,23 @@ export function stateContract(
   options: StateContractOptions,
 ): void {
   const handlesOf = (backend: StateBackend): Handles => {
-    const states = backend.keyedStates()
+    const states = backend.keyedStates('operator')
     return {
       states,
-      value: states.state(1, { kind: 'value', options: {} }) as never,
-      list: states.state(2, { kind: 'list', options: {} }) as never,
-      map: states.state(3, { kind: 'map', options: {} }) as never,
-      count: states.state(4, { kind: 'aggregating', options: {}, aggregator: options.count }) as never,
-      collect: states.state(5, { kind: 'aggregating', options: {}, aggregator: options.collect }) as never,
+      value: states.state(1, 'value', { kind: 'value', options: {} }) as never,
+      list: states.state(2, 'list', { kind: 'list', options: {} }) as never,
+      map: states.state(3, 'map', { kind: 'map', options: {} }) as never,
+      count: states.state(4, 'count', { kind: 'aggregating', options: {}, aggregator: options.count }) as never,
+      collect: states.state(5, 'collect', { kind: 'aggregating', options: {}, aggregator: options.collect }) as never,
       timers: states.timers(6),
       windows: states.windows(7, options.count),
       cellWindows: states.windows(8, options.collect),
+      seat: states.state(9, 'seat', { kind: 'value', options: { schema: SEAT } }) as never,
+      highest: states.state(10, 'highest', {
+        kind: 'reducing',
+        options: { schema: { type: 'integer' } },
+        reduce: Math.max,
+      }) as never,
     }
   }
 
@@ -153,7 +199,7 @@ function command(): fc.Arbitrary<Command> {
     {
       weight: 8,
       arbitrary: fc.record({
-        do: fc.constantFrom('set', 'mutate', 'clear', 'listAdd', 'listSet', 'listClear', 'count', 'collect', 'uncount'),
+        do: fc.constantFrom(...KEY_COMMANDS),
         key,
         n,
       }),
@@ -226,6 +272,31 @@ class Program {
       case 'clear':
         h.value.clear()
         return void m.values.delete(command.key)
+      case 'typedSet':
+        h.seat.set(seatOf(command.n))
+        return void m.seats.set(command.key, seatOf(command.n))
+      case 'typedMutate': {
+        const seat = h.seat.get()
+        assert.deepEqual(seat, m.seats.get(command.key))
+        if (seat === undefined) return
+        seat.price += command.n
+        h.seat.set(seat)
+        return void (m.seats.get(command.key)!.price += command.n)
+      }
+      case 'typedRefuse': {
+        const refused = { ...seatOf(command.n), row: 128 }
+        assert.throws(() => h.seat.set(refused), { code: 'STATE_VALUE_INVALID' })
+        return assert.deepEqual(h.seat.get(), m.seats.get(command.key))
+      }
+      case 'typedClear':
+        h.seat.clear()
+        return void m.seats.delete(command.key)
+      case 'reduce':
+        h.highest.add(command.n)
+        return void m.highest.set(command.key, Math.max(command.n, m.highest.get(command.key) ?? 0))
+      case 'unreduce':
+        h.highest.clear()
+        return void m.highest.delete(command.key)
       case 'listAdd':
         h.list.add({ n: command.n })
         return void m.lists.set(command.key, [...(m.lists.get(command.key) ?? []), { n: command.n }])
@@ -392,6 +463,8 @@ class Program {
     KEYS.forEach((key, index) => {
       h.states.keys.bind(key)
       assert.deepEqual(h.value.get(), m.values.get(index))
+      assert.deepEqual(h.seat.get(), m.seats.get(index))
+      assert.equal(h.highest.get(), m.highest.get(index))
       assert.deepEqual([...h.list.get()], m.lists.get(index) ?? [])
       const entries = [...(m.maps.get(index) ?? [])].map(([sub, value]) => [SUBS[sub], value] as [Key, { n: number }])
       assert.deepEqual(
@@ -411,9 +484,15 @@ class Program {
   }
 }
 
+function seatOf(n: number): Seat {
+  return { row: n - 5, price: n / 4, taken: n % 2 === 0 }
+}
+
 function emptyModel(): Model {
   return {
     values: new Map(),
+    seats: new Map(),
+    highest: new Map(),
     lists: new Map(),
     maps: new Map(),
     counts: new Map(),

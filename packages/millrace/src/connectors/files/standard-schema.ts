@@ -3,13 +3,11 @@
  * Only synchronous validation, since a source hands out records one by one.
  */
 import { MillraceError } from '../../base/errors.ts'
+import type { Typed } from '../../codec/index.ts'
 
-export interface StandardSchema<T> {
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
+export interface StandardSchema<T> extends Typed<T> {
+  readonly '~standard': Typed<T>['~standard'] & {
     readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>
-    readonly types?: { readonly input: unknown; readonly output: T } | undefined
   }
 }
 

@@ -31,7 +31,7 @@ export class KeyedProcessOperator implements Input {
     this.services = services
     const handles: { [name: string]: unknown } = {}
     for (const [name, declaration] of Object.entries(node.state))
-      handles[name] = states.state(stateId(name), declaration)
+      handles[name] = states.state(stateId(name), name, declaration)
     if (node.onTimer !== undefined) {
       this.eventTimers = states.timers(stateId(EVENT_TIMERS))
       this.processingTimers = states.timers(stateId(PROCESSING_TIMERS))

@@ -1,11 +1,11 @@
 /**
  * The heap backend: working state as JavaScript objects and typed arrays of the slot's own isolate.
  *
- * Which table holds a state is decided here: typed tables for the engine's own aggregators without a time to live, cells for all
- * else. Snapshots come out in ascending (key group, state id) order, so key groups are walked outermost.
+ * Which table holds a state is decided here: typed tables for the engine's own aggregators without a time to live and for values of a
+ * fixed schema, cells for all else. Snapshots come out in ascending (key group, state id) order, so key groups are walked outermost.
  */
 import { assert } from '../../base/assert.ts'
-import { decodeKey, type ByteReader } from '../../codec/index.ts'
+import { decodeKey, type ByteReader, type FixedSchema } from '../../codec/index.ts'
 import {
   isFixedAggregator,
   type Aggregator,
@@ -24,15 +24,17 @@ import type {
   TimerStore,
   WindowStore,
 } from '../contract.ts'
+import { enforcedSchema } from '../enforced-schema.ts'
 import { KeyContext } from '../key-context.ts'
 import { resolveTtl } from '../ttl.ts'
+import { AccumulatorTable, TypedAggregatingState, TypedWindowStore } from './accumulator-table.ts'
 import type { SnapshotTable, Ttl } from './cell-table.ts'
 import { EntryGroup, RUN } from './entry-group.ts'
 import { Epochs } from './epochs.ts'
 import { HeapListState, ListTable } from './list-table.ts'
 import { CellWindowStore, HeapMapState, MapTable } from './map-table.ts'
+import { SchemaTable, TypedReducingState, TypedValueState } from './schema-table.ts'
 import { TimerTable } from './timer-table.ts'
-import { TypedAggregatingState, TypedTable, TypedWindowStore } from './typed-table.ts'
 import { HeapAggregatingState, HeapReducingState, HeapValueState, ValueTable } from './value-table.ts'
 
 interface Walk {
@@ -58,8 +60,8 @@ export class HeapBackend implements StateBackend {
     this.clock = clock
   }
 
-  keyedStates(): KeyedStates {
-    return new HeapKeyedStates(this, new KeyContext(this.maxParallelism))
+  keyedStates(operator: string): KeyedStates {
+    return new HeapKeyedStates(this, operator, new KeyContext(this.maxParallelism))
   }
 
   /** Called by the operators while they are built. */
@@ -190,18 +192,22 @@ const EMPTY_GROUPS_PER_STEP = 512
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext
   private readonly backend: HeapBackend
+  private readonly operator: string
 
-  constructor(backend: HeapBackend, keys: KeyContext) {
+  constructor(backend: HeapBackend, operator: string, keys: KeyContext) {
     this.backend = backend
+    this.operator = operator
     this.keys = keys
   }
 
-  private typed(id: StateId, aggregator: FixedAggregator<any, any>, windowed: boolean): TypedTable {
-    return this.backend.addTable(this.keys, epochs => new TypedTable(id, epochs, aggregator, windowed))
+  private accumulators(id: StateId, aggregator: FixedAggregator<any, any>, windowed: boolean): AccumulatorTable {
+    return this.backend.addTable(this.keys, epochs => new AccumulatorTable(id, epochs, aggregator, windowed))
   }
 
-  state(id: StateId, declaration: StateDeclaration): StateHandle {
+  state(id: StateId, name: string, declaration: StateDeclaration): StateHandle {
     const { keys, backend } = this
+    const schema = enforcedSchema(declaration)
+    if (schema !== undefined) return this.typed(id, name, declaration, schema)
     const ttl = backend.ttlOf(declaration.options)
     const values = () => backend.addTable(keys, epochs => new ValueTable(id, epochs, ttl))
     switch (declaration.kind) {
@@ -224,6 +230,14 @@ class HeapKeyedStates implements KeyedStates {
     }
   }
 
+  private typed(id: StateId, name: string, declaration: StateDeclaration, schema: FixedSchema): StateHandle {
+    const { keys, backend, operator } = this
+    const table = backend.addTable(keys, epochs => new SchemaTable(id, epochs, schema, { operator, state: name }))
+    if (declaration.kind === 'reducing') return new TypedReducingState(keys, table, declaration.reduce)
+    assert(declaration.kind === 'value', 'a schema is enforced in value and reducing state')
+    return new TypedValueState(keys, table, declaration.options.default)
+  }
+
   private aggregating(
     id: StateId,
     { aggregator }: AggregatingDeclaration<any, any, any>,
@@ -232,7 +246,7 @@ class HeapKeyedStates implements KeyedStates {
   ): StateHandle {
     const { keys } = this
     if (ttl !== undefined || !isFixedAggregator(aggregator)) return new HeapAggregatingState(keys, values(), aggregator)
-    return new TypedAggregatingState(keys, this.typed(id, aggregator, false), aggregator)
+    return new TypedAggregatingState(keys, this.accumulators(id, aggregator, false), aggregator)
   }
 
   timers(id: StateId): TimerStore {
@@ -248,6 +262,6 @@ class HeapKeyedStates implements KeyedStates {
         aggregator,
       )
     }
-    return new TypedWindowStore(keys, this.typed(id, aggregator, true))
+    return new TypedWindowStore(keys, this.accumulators(id, aggregator, true))
   }
 }

@@ -15,13 +15,13 @@ interface Entry {
 
 function make(clock: { nowMs: number }, ttl: object = { ttl: '1h' }) {
   const backend = new HeapBackend(4, clock)
-  const states = backend.keyedStates()
+  const states = backend.keyedStates('operator')
   return {
     backend,
     keys: states.keys,
-    value: states.state(1, { kind: 'value', options: { ...ttl } }) as ValueState<string>,
-    list: states.state(2, { kind: 'list', options: { ...ttl } }) as ListState<number>,
-    map: states.state(3, { kind: 'map', options: { ...ttl } }) as MapState<string, number>,
+    value: states.state(1, 'value', { kind: 'value', options: { ...ttl } }) as ValueState<string>,
+    list: states.state(2, 'list', { kind: 'list', options: { ...ttl } }) as ListState<number>,
+    map: states.state(3, 'map', { kind: 'map', options: { ...ttl } }) as MapState<string, number>,
   }
 }
 

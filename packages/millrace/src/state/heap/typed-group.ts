@@ -2,7 +2,7 @@
  * The rows of one key group of a typed table, in one buffer seen through three views, so that all of a row is one or two cache
  * lines; what finding a row costs is mostly waiting for memory.
  *
- *   row (8-byte aligned)   float64 x width    the accumulator's fields, behind them the window's start if the table has windows
+ *   row (8-byte aligned)   8 bytes x width    the fields, behind them the window's start if the table has windows
  *                          int32 hash | int32 epoch | int32 written | int32 where: offset in the arena of a key that does not fit
  *                          u8 status | u8 length of the key, 255: in the arena | 14 bytes of key, or int32 length at 4
  *
@@ -44,10 +44,10 @@ const scratch = new ByteWriter(64)
 
 export class TypedGroup {
   f64: Float64Array
+  i32: Int32Array
+  u8: Uint8Array
   rows = 0
   live = 0
-  private i32: Int32Array
-  private u8: Uint8Array
   private slots = new Int32Array(2 * FIRST_CAPACITY)
   private capacity = FIRST_CAPACITY
   private readonly fieldCount: number
@@ -78,7 +78,7 @@ export class TypedGroup {
     this.u8 = new Uint8Array(buffer)
   }
 
-  /** Of the row's first field in `f64`. */
+  /** Where the row's fields begin in `f64`; twice that in `i32`, eight times in `u8`. */
   fieldsOf(row: number): number {
     return row * this.stride64
   }

@@ -1,23 +1,13 @@
 /**
- * Typed tables: the accumulators of the engine's own aggregators, a fixed number of float64 fields per entry, in typed arrays. There
- * is nothing for the garbage collector to follow, and about 50 bytes an entry with its key and index instead of 130.
+ * Typed tables: entries of a fixed number of bytes in typed arrays. There is nothing for the garbage collector to follow, and about 50
+ * bytes an entry with its key and index instead of 130. What the bytes mean is for the subclasses to say: accumulators of the engine's
+ * own aggregators (accumulator-table.ts), values of a schema (schema-table.ts).
  *
  * One group of arrays per key group (typed-group.ts), so that growing one is a small step. Change tracking is that of cell tables,
  * with row numbers in place of cells: a removed row leaves the index at once and is reused when no change set names it any more.
  */
-import { MillraceError } from '../../base/errors.ts'
-import {
-  ByteWriter,
-  decodeKey,
-  decodeValue,
-  encodeKey,
-  encodeNumber,
-  encodeNumberArrayHeader,
-  hashKey,
-  type ByteReader,
-} from '../../codec/index.ts'
-import type { AggregatingState, FixedAggregator, Key } from '../declarations.ts'
-import type { WindowStore } from '../contract.ts'
+import { ByteWriter, decodeKey, encodeKey, hashKey, type ByteReader } from '../../codec/index.ts'
+import type { Key } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { SnapshotTable } from './cell-table.ts'
 import { EarlyEntries } from './early-entries.ts'
@@ -35,13 +25,13 @@ interface ChangeSet {
   readonly groups: (number[] | undefined)[]
 }
 
-export class TypedTable implements SnapshotTable {
+export abstract class TypedTable implements SnapshotTable {
   readonly stateId: number
-  private readonly epochs: Epochs
-  private readonly aggregator: FixedAggregator<any, any>
-  private readonly width: number
+  protected readonly epochs: Epochs
+  /** Of a row's fields, in units of 8 bytes. */
+  protected readonly width: number
   private readonly windowed: boolean
-  private readonly groups: (TypedGroup | undefined)[] = []
+  protected readonly groups: (TypedGroup | undefined)[] = []
   private dirty: (number[] | undefined)[] = []
   private changeSets: ChangeSet[] = []
   private readonly early = new EarlyEntries()
@@ -51,13 +41,17 @@ export class TypedTable implements SnapshotTable {
   private lastWindowHash = 0
   private rowCount = 0
 
-  constructor(stateId: number, epochs: Epochs, aggregator: FixedAggregator<any, any>, windowed: boolean) {
+  constructor(stateId: number, epochs: Epochs, width: number, windowed: boolean) {
     this.stateId = stateId
     this.epochs = epochs
-    this.aggregator = aggregator
-    this.width = aggregator.fixed.width
+    this.width = width
     this.windowed = windowed
   }
+
+  /** Appends the value that a row's fields stand for. */
+  protected abstract encodeFields(group: TypedGroup, row: number, out: ByteWriter): void
+  /** Reads such a value into the row of the key, which is new. */
+  protected abstract decodeFields(group: TypedGroup, row: number, value: ByteReader, key: Key): void
 
   // ------------------------------------------------------------------------------------------------------------ rows
 
@@ -69,61 +63,40 @@ export class TypedTable implements SnapshotTable {
     return group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
   }
 
-  insert(keys: KeyContext, windowStart = NO_WINDOW): number {
+  /** Row for the bound key (and window), which has none. Its fields are what the row held before. */
+  protected insertRow(keys: KeyContext, windowStart = NO_WINDOW): number {
     keys.hashKey()
     scratch.reset()
     encodeKey(keys.key, scratch)
     const group = this.groupOf(keys.group)
     const row = group.insert(this.rowHash(keys.hash, windowStart), scratch.bytes, scratch.length, windowStart)
     this.rowCount++
-    this.aggregator.fixed.init(group.f64, group.fieldsOf(row))
     group.setEpoch(row, this.epochs.current)
     group.setWritten(row, NEVER)
     this.markDirty(keys.group, row)
     return row
   }
 
-  add(groupIndex: number, row: number, record: unknown): void {
-    this.addTo(this.groups[groupIndex]!, groupIndex, row, record)
-  }
-
-  /** `find`, `insert` if there is no row, and `add` in one: whether the row is new. The hot path of windows. */
-  upsert(keys: KeyContext, windowStart: number, record: unknown): boolean {
-    keys.hashKey()
-    const group = this.groups[keys.group]
-    const row = group === undefined ? NO_ROW : group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
-    if (row === NO_ROW) {
-      this.add(keys.group, this.insert(keys, windowStart), record)
-      return true
-    }
-    this.addTo(group!, keys.group, row, record)
-    return false
-  }
-
-  private addTo(group: TypedGroup, groupIndex: number, row: number, record: unknown): void {
+  /** Call before the fields of a row are changed: frozen ones are serialised first. */
+  protected beforeChange(group: TypedGroup, groupIndex: number, row: number): void {
     if (this.epochs.active) this.touch(groupIndex, group, row)
-    this.aggregator.fixed.add(group.f64, group.fieldsOf(row), record)
+  }
+
+  protected changed(group: TypedGroup, groupIndex: number, row: number): void {
     if (group.epochOf(row) === this.epochs.current) return
     group.setEpoch(row, this.epochs.current)
     this.markDirty(groupIndex, row)
   }
 
-  result(groupIndex: number, row: number): unknown {
-    const group = this.groups[groupIndex]!
-    return this.aggregator.fixed.result(group.f64, group.fieldsOf(row))
-  }
-
   remove(groupIndex: number, row: number): void {
     const group = this.groups[groupIndex]!
-    if (this.epochs.active) this.touch(groupIndex, group, row)
+    this.beforeChange(group, groupIndex, row)
     group.unlink(row)
     this.rowCount--
     // In no snapshot: nothing to tell anybody. Change sets may still name the row; whoever uses it next is judged by its own epoch.
     if (group.writtenOf(row) === NEVER) return group.free(row)
     group.setStatus(row, DEAD)
-    if (group.epochOf(row) === this.epochs.current) return
-    group.setEpoch(row, this.epochs.current)
-    this.markDirty(groupIndex, row)
+    this.changed(group, groupIndex, row)
   }
 
   entryCount(): number {
@@ -210,9 +183,7 @@ export class TypedTable implements SnapshotTable {
     into.value()
     if (group.statusOf(row) === DEAD) into.end(TOMBSTONE, 0)
     else {
-      const start = group.fieldsOf(row)
-      if (this.width > 1) encodeNumberArrayHeader(this.width, into.bytes)
-      for (let i = start; i < start + this.width; i++) encodeNumber(group.f64[i], into.bytes)
+      this.encodeFields(group, row, into.bytes)
       into.end(PUT, 0)
     }
     group.setWritten(row, this.epochs.frozen)
@@ -229,18 +200,7 @@ export class TypedTable implements SnapshotTable {
     this.rowCount++
     group.setEpoch(row, 0)
     group.setWritten(row, 0)
-    group.f64.set(this.accumulator(value), group.fieldsOf(row))
-  }
-
-  private accumulator(value: ByteReader): number[] {
-    const accumulator = decodeValue(value)
-    const numbers = this.width === 1 ? [accumulator] : accumulator
-    if (Array.isArray(numbers) && numbers.length === this.width && numbers.every(n => typeof n === 'number'))
-      return numbers
-    throw new MillraceError(
-      'STATE_INCOMPATIBLE',
-      `the snapshot holds accumulators that are not those of the job's aggregator (${this.aggregator.shape ?? 'its own'}); give the changed aggregate another name`,
-    )
+    this.decodeFields(group, row, value, key)
   }
 
   restoreEnd(): void {}
@@ -256,7 +216,7 @@ export class TypedTable implements SnapshotTable {
   }
 
   /** Key groups are hash % maxParallelism, so within a group the low bits repeat: spread them. */
-  private rowHash(keyHash: number, windowStart: number): number {
+  protected rowHash(keyHash: number, windowStart: number): number {
     let h = Math.imul(keyHash ^ (keyHash >>> 16), 0x45d9f3b)
     if (this.windowed) {
       if (windowStart !== this.lastWindow) {
@@ -278,20 +238,18 @@ function windowHash(windowStart: number): number {
 }
 
 /** Finds the bound key's row once per bind. */
-export class TypedAggregatingState<T, R> implements AggregatingState<T, R> {
-  private readonly keys: KeyContext
-  private readonly table: TypedTable
-  private readonly aggregator: FixedAggregator<T, R>
-  private row = NO_ROW
+export class RowCursor<T extends TypedTable> {
+  protected readonly keys: KeyContext
+  protected readonly table: T
+  protected row = NO_ROW
   private version = -1
 
-  constructor(keys: KeyContext, table: TypedTable, aggregator: FixedAggregator<T, R>) {
+  constructor(keys: KeyContext, table: T) {
     this.keys = keys
     this.table = table
-    this.aggregator = aggregator
   }
 
-  private find(): number {
+  protected find(): number {
     if (this.version !== this.keys.version) {
       this.row = this.table.find(this.keys)
       this.version = this.keys.version
@@ -299,51 +257,10 @@ export class TypedAggregatingState<T, R> implements AggregatingState<T, R> {
     return this.row
   }
 
-  add(value: T): void {
-    let row = this.find()
-    if (row === NO_ROW) row = this.row = this.table.insert(this.keys)
-    this.table.add(this.keys.group, row, value)
-  }
-
-  get(): R {
-    const row = this.find()
-    return row === NO_ROW
-      ? this.aggregator.result(this.aggregator.create())
-      : (this.table.result(this.keys.group, row) as R)
-  }
-
   clear(): void {
     const row = this.find()
     if (row === NO_ROW) return
     this.table.remove(this.keys.group, row)
     this.row = NO_ROW
-  }
-}
-
-/** Window contents in a typed table. */
-export class TypedWindowStore implements WindowStore {
-  private readonly keys: KeyContext
-  private readonly table: TypedTable
-
-  constructor(keys: KeyContext, table: TypedTable) {
-    this.keys = keys
-    this.table = table
-  }
-
-  has(windowStart: number): boolean {
-    return this.table.find(this.keys, windowStart) !== NO_ROW
-  }
-
-  add(windowStart: number, record: unknown): boolean {
-    return this.table.upsert(this.keys, windowStart, record)
-  }
-
-  result(windowStart: number): unknown {
-    return this.table.result(this.keys.group, this.table.find(this.keys, windowStart))
-  }
-
-  clear(windowStart: number): void {
-    const row = this.table.find(this.keys, windowStart)
-    if (row !== NO_ROW) this.table.remove(this.keys.group, row)
   }
 }

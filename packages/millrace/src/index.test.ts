@@ -24,7 +24,7 @@ import {
 
 test('the door has the names of the documented API', () => {
   const names =
-    'aggregating avg blackhole collect collection compose console count defineJob distinct files generator global ' +
+    'aggregating avg blackhole broadcast collect collection compose console count defineJob distinct files generator global ' +
     'isMillraceError list map max memory min MillraceError outputTag reducing sum topK tumbling type unionList value'
   const missing = names.split(' ').filter(name => !(name in millrace))
   assert.deepEqual(missing, [])

@@ -2,6 +2,7 @@
 export {
   aggregating,
   avg,
+  broadcast,
   collect,
   compose,
   count,
@@ -20,6 +21,9 @@ export {
   value,
 } from './api/index.ts'
 export type {
+  BroadcastConnectedStream,
+  BroadcastContext,
+  BroadcastStream,
   CheckpointingOptions,
   Counter,
   DisplayOptions,
@@ -28,6 +32,9 @@ export type {
   Flow,
   JobDefinition,
   JobOptions,
+  KeyedBroadcastContext,
+  KeyedBroadcastProcessOperator,
+  KeyedBroadcastTimerContext,
   KeyedProcessContext,
   KeyedProcessOperator,
   KeyedStream,
@@ -78,11 +85,15 @@ export type { JobEvent, JobHandle, JobOutcome, JobStatus, Rescaled, RunOptions }
 export type {
   AggregatingState,
   Aggregator,
+  BroadcastState,
+  BroadcastStateOptions,
+  BroadcastStateShape,
   DefaultedValueState,
   Key,
   ListState,
   MapState,
   OperatorStateShape,
+  ReadOnlyBroadcastState,
   ReducingState,
   StateOptions,
   StateShape,

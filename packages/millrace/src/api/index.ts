@@ -3,13 +3,18 @@ export type { Measure } from './aggregators.ts'
 export type { Ignored, NotPromise, UseMapAsyncInstead } from './async-function.ts'
 export { collect, distinct, topK } from './collecting-aggregators.ts'
 export type { Distinguishable, Rank } from './collecting-aggregators.ts'
+export type { BroadcastStream } from './broadcast-stream.ts'
 export { assertJobName, buildGraph, defineJob, isJobDefinition } from './job.ts'
 export type { Flow, JobDefinition, SourceOptions } from './job.ts'
 export type { CheckpointingOptions, JobOptions, MillraceConfig, Params, RestartOptions } from './options.ts'
 export { outputTag } from './output-tag.ts'
 export type { OutputTag } from './output-tag.ts'
 export type {
+  BroadcastContext,
   Counter,
+  KeyedBroadcastContext,
+  KeyedBroadcastProcessOperator,
+  KeyedBroadcastTimerContext,
   KeyedProcessContext,
   KeyedProcessOperator,
   Metrics,
@@ -20,8 +25,16 @@ export type {
   Timers,
   WindowContext,
 } from './process.ts'
-export { aggregating, list, map, reducing, unionList, value } from './state.ts'
-export type { DefaultedValueDeclaration, StateView } from './state.ts'
-export type { DisplayOptions, EventTimeOptions, KeyedStream, Stream, WindowedStream, WindowResult } from './stream.ts'
+export { aggregating, broadcast, list, map, reducing, unionList, value } from './state.ts'
+export type { BroadcastView, DefaultedValueDeclaration, ReadOnlyBroadcastView, StateView } from './state.ts'
+export type {
+  BroadcastConnectedStream,
+  DisplayOptions,
+  EventTimeOptions,
+  KeyedStream,
+  Stream,
+  WindowedStream,
+  WindowResult,
+} from './stream.ts'
 export { type } from './type.ts'
 export type { UncheckedType } from './type.ts'

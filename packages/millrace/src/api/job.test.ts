@@ -6,6 +6,7 @@ import type { Sink, Source } from '../connectors/contract.ts'
 import type { StreamNode } from '../graph/index.ts'
 import { global, tumbling } from '../time/index.ts'
 import {
+  broadcast,
   buildGraph,
   count,
   defineJob,
@@ -234,6 +235,11 @@ test('what is no source, sink, function, operator, aggregator, assigner or tag i
     [/sideOutput needs a tag/, s => s.sideOutput('late')],
     [/lateOutput needs a tag/, (_s, k) => k.window(global()).lateOutput()],
     [/union was given a stream of another job, or no stream/, s => s.union(numbers)],
+    [/connect was given a stream of another job, or one that is not broadcast/, (s, k) => k.connect(s)],
+    [/connect was given a stream of another job/, (_s, k) => k.connect()],
+    [/process 'p' needs an operator/, (s, k) => k.connect(s.broadcast()).process('p')],
+    [/onBroadcast of process 'p' needs a function/, (s, k) => k.connect(s.broadcast()).process('p', { onRecord() {} })],
+    [/name of a process is/, (s, k) => k.connect(s.broadcast()).process({ onRecord() {}, onBroadcast() {} })],
     [/never writes to side output 't'/, s => s.map(Number).sideOutput(outputTag('t')).sink('o', out)],
     [/state 's' of 'p' is value\(\)/, s => s.process('p', { state: { s: value() }, onRecord() {} })],
   ]
@@ -259,6 +265,7 @@ test('async functions are refused when the graph is built, everywhere', () => {
     s => s.process('p', { onRecord() {}, async onEnd() {} }),
     (_s, k) => k.process('p', { async onRecord() {} }),
     (_s, k) => k.process('p', { onRecord() {}, async onTimer() {} }),
+    (s, k) => k.connect(s.broadcast()).process('p', { onRecord() {}, async onBroadcast() {} }),
     (_s, k) => k.reduce('r', async () => 1),
     (_s, k) => k.aggregate('a', { ...count(), merge: async () => 0 }),
     (_s, k) => k.window(global()).process('w', async () => {}),
@@ -285,7 +292,9 @@ test('streams of another job, and streams used after the build, are refused', ()
     leaked.sink('out', out)
   })
   assert.throws(() => leaked.map(Number), { code: 'GRAPH_INVALID', message: /after the build function had returned/ })
-  assert.throws(() => nodesOf(s => s.union(leaked)), { code: 'GRAPH_INVALID', message: /stream of another job/ })
+  const foreign = { code: 'GRAPH_INVALID', message: /stream of another job/ }
+  assert.throws(() => nodesOf(s => s.union(leaked)), foreign)
+  assert.throws(() => keyedNodesOf((k): any => k.connect(leaked.broadcast())), foreign)
 })
 
 test('what the build function throws keeps its cause; an error of Millrace stays what it is', () => {
@@ -320,6 +329,7 @@ test('flow.params is what was resolved', () => {
 test('state declarations check their options', () => {
   assert.throws(() => map({ ttl: 'soon' as '1s' }), { code: 'OPTION_INVALID', message: /ttl of map\(\)/ })
   assert.throws(() => value({ ttl: { ttl: -1 } }), { code: 'OPTION_INVALID', message: /ttl of value\(\)/ })
+  assert.throws(() => broadcast({ ttl: '1h' } as {}), { code: 'GRAPH_INVALID', message: /broadcast\(\) takes no ttl/ })
   assert.deepEqual(value({ default: 3, ttl: '1h' }).options, { default: 3, ttl: '1h' })
   assert.throws(() => list({ schema: 'number' as never }), { code: 'OPTION_INVALID', message: /schema of list\(\)/ })
   const schemas: Schema<unknown>[] = [type<number>(), z.string(), { type: 'string' }]

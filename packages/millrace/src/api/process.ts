@@ -4,10 +4,10 @@
  */
 import type { Typed } from '../codec/index.ts'
 import type { Log } from '../connectors/contract.ts'
-import type { OperatorStateShape, StateShape } from '../state/declarations.ts'
+import type { BroadcastStateShape, OperatorStateShape, StateShape } from '../state/declarations.ts'
 import type { Ignored, UseMapAsyncInstead } from './async-function.ts'
 import type { OutputTag } from './output-tag.ts'
-import type { StateView } from './state.ts'
+import type { BroadcastView, ReadOnlyBroadcastView, StateView } from './state.ts'
 
 /** What every process operator sees. It is one object per operator, valid only during the call it was passed to. */
 export interface OperatorContext<R> {
@@ -65,6 +65,52 @@ export interface KeyedProcessOperator<K, T, R, S extends StateShape> {
   readonly onRecord: (record: T, ctx: KeyedProcessContext<K, S, R>) => Ignored | UseMapAsyncInstead
   /** Once per timer, in the order of their times; event-time timers before any record that comes after the watermark. */
   readonly onTimer?: (time: number, ctx: TimerContext<K, S, R>) => Ignored | UseMapAsyncInstead
+}
+
+export interface KeyedBroadcastContext<
+  K,
+  S extends StateShape,
+  B extends BroadcastStateShape,
+  R,
+> extends KeyedProcessContext<K, S, R> {
+  /** What the broadcast records so far made of it. To be read only. */
+  readonly broadcastState: ReadOnlyBroadcastView<B>
+}
+
+export interface KeyedBroadcastTimerContext<
+  K,
+  S extends StateShape,
+  B extends BroadcastStateShape,
+  R,
+> extends TimerContext<K, S, R> {
+  readonly broadcastState: ReadOnlyBroadcastView<B>
+}
+
+/** No key: a broadcast record is no key's, and keyed state is not to be reached from here. */
+export interface BroadcastContext<B extends BroadcastStateShape, R> extends OperatorContext<R> {
+  /** This subtask's copy. */
+  readonly broadcastState: BroadcastView<B>
+}
+
+/**
+ * A process operator on a keyed stream that is connected to a broadcast stream. Every subtask gets every broadcast record, and has a
+ * copy of the broadcast state. Flink: KeyedBroadcastProcessFunction, without applyToKeyedState.
+ */
+export interface KeyedBroadcastProcessOperator<K, T, U, R, S extends StateShape, B extends BroadcastStateShape> {
+  readonly emits?: Typed<R>
+  /** State per key, by state name. */
+  readonly state?: S
+  /** By state name: `broadcast<K, V>()`. */
+  readonly broadcastState?: B
+  /** Once per record of the keyed stream. */
+  readonly onRecord: (record: T, ctx: KeyedBroadcastContext<K, S, B, R>) => Ignored | UseMapAsyncInstead
+  /**
+   * Once per broadcast record, in every subtask. Must do the same to the broadcast state everywhere: depend on nothing but the record
+   * and that state. What it emits is emitted by every subtask. Records of one subtask of the source come in its order; those of
+   * several may come in another order in each subtask.
+   */
+  readonly onBroadcast: (record: U, ctx: BroadcastContext<B, R>) => Ignored | UseMapAsyncInstead
+  readonly onTimer?: (time: number, ctx: KeyedBroadcastTimerContext<K, S, B, R>) => Ignored | UseMapAsyncInstead
 }
 
 export interface ProcessContext<S extends OperatorStateShape, R> extends OperatorContext<R> {

@@ -8,6 +8,10 @@ import type {
   AggregatingDeclaration,
   AggregatingState,
   Aggregator,
+  BroadcastDeclaration,
+  BroadcastState,
+  BroadcastStateOptions,
+  BroadcastStateShape,
   DefaultedValueState,
   Key,
   ListDeclaration,
@@ -15,6 +19,7 @@ import type {
   MapDeclaration,
   MapState,
   OperatorStateShape,
+  ReadOnlyBroadcastState,
   ReducingDeclaration,
   ReducingState,
   StateOptions,
@@ -61,6 +66,16 @@ export function list<T>(options: StateOptions<T> = {}): ListDeclaration<T> {
 /** Operator state of which every subtask gets all elements on restore. Flink: getUnionListState. */
 export function unionList<T>(options: StateOptions<T> = {}): UnionListDeclaration<T> {
   return { kind: 'unionList', options: checked(options, 'unionList') }
+}
+
+/**
+ * A map that every subtask has a copy of, for `broadcastState` of an operator that is connected to a broadcast stream. It is kept in
+ * memory and written whole into every checkpoint: meant for rules and settings, not for millions of entries. Flink: BroadcastState.
+ */
+export function broadcast<K extends Key, V>(options: BroadcastStateOptions = {}): BroadcastDeclaration<K, V> {
+  if ('ttl' in options)
+    throw new MillraceError('GRAPH_INVALID', 'broadcast() takes no ttl: its copies would expire at different times')
+  return { kind: 'broadcast', options }
 }
 
 /** A map per key; each entry is stored, changed and expires on its own. Flink: MapState. */
@@ -117,6 +132,18 @@ function checked<O extends StateOptions>(options: O, kind: string): O {
 
 /** What `ctx.state` is, given the declarations. */
 export type StateView<S extends StateShape | OperatorStateShape> = { readonly [Name in keyof S]: StateOf<S[Name]> }
+
+/** What `ctx.broadcastState` is in `onBroadcast`. */
+export type BroadcastView<B extends BroadcastStateShape> = {
+  readonly [Name in keyof B]: B[Name] extends BroadcastDeclaration<infer K, infer V> ? BroadcastState<K, V> : never
+}
+
+/** What `ctx.broadcastState` is in `onRecord` and `onTimer`. */
+export type ReadOnlyBroadcastView<B extends BroadcastStateShape> = {
+  readonly [Name in keyof B]: B[Name] extends BroadcastDeclaration<infer K, infer V>
+    ? ReadOnlyBroadcastState<K, V>
+    : never
+}
 
 type StateOf<D> =
   D extends DefaultedValueDeclaration<infer T>

@@ -5,12 +5,13 @@
 import { MillraceError } from '../base/errors.ts'
 import type { Sink } from '../connectors/contract.ts'
 import { assertOperatorName, type Edge, type OperatorOptions, type WindowContents } from '../graph/index.ts'
-import type { Aggregator, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
+import type { Aggregator, BroadcastStateShape, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
 import { parseDuration, type Duration, type Window, type WindowAssigner } from '../time/index.ts'
 import { assertSynchronous, type Ignored, type NotPromise, type UseMapAsyncInstead } from './async-function.ts'
+import { BroadcastStream } from './broadcast-stream.ts'
 import type { GraphBuilder } from './graph-builder.ts'
 import { tagName, type OutputTag } from './output-tag.ts'
-import type { KeyedProcessOperator, ProcessOperator, WindowContext } from './process.ts'
+import type { KeyedBroadcastProcessOperator, KeyedProcessOperator, ProcessOperator, WindowContext } from './process.ts'
 import { aggregating, assertAggregator, reducing } from './state.ts'
 
 /** A name to show for an operator that needs none. */
@@ -121,6 +122,14 @@ export class Stream<T> {
     return new Stream(this.#builder, this.#builder.add(node, [this.#edge], name, options))
   }
 
+  /**
+   * Sends every record to every subtask of the operator that reads it: `keyed.connect(rules.broadcast())`. A keyed stream and the
+   * rules, settings or exchange rates that all of its keys need.
+   */
+  broadcast(): BroadcastStream<T> {
+    return new BroadcastStream(this.#builder, this.#edge)
+  }
+
   /** Spreads the records evenly over the subtasks of what follows. */
   rebalance(options: DisplayOptions = {}): Stream<T> {
     return new Stream(this.#builder, this.#builder.add({ kind: 'rebalance' }, [this.#edge], options.name))
@@ -208,12 +217,69 @@ export class KeyedStream<K, T> {
     return new Stream(this.#builder, this.#builder.add(node, [this.#edge], name, options))
   }
 
+  /** Joins the stream to a broadcast one, for an operator that gets the records of both. */
+  connect<U>(broadcast: BroadcastStream<U>): BroadcastConnectedStream<K, T, U> {
+    const edge = BroadcastStream.edgeOf(broadcast, this.#builder)
+    if (edge !== undefined) return new BroadcastConnectedStream(this.#builder, this.#edge, edge)
+    throw new MillraceError(
+      'GRAPH_INVALID',
+      `job '${this.#builder.job}': connect was given a stream of another job, or one that is not broadcast; for example keyed.connect(rules.broadcast())`,
+    )
+  }
+
   /** Groups the records of each key by time: `tumbling('1h')`, `global()`. Needs `eventTime` upstream, except for `global()`. */
   window(assigner: WindowAssigner): WindowedStream<K, T> {
     if (typeof assigner?.kind !== 'string') {
       throw new MillraceError('GRAPH_INVALID', `window needs an assigner, such as tumbling('1h')`)
     }
     return new WindowedStream(this.#builder, this.#edge, { assigner, allowedLatenessMs: 0, lateTag: undefined })
+  }
+}
+
+/** A keyed stream and a broadcast one, on their way into one operator. */
+export class BroadcastConnectedStream<K, T, U> {
+  readonly #builder: GraphBuilder
+  readonly #keyed: Edge
+  readonly #broadcast: Edge
+
+  constructor(builder: GraphBuilder, keyed: Edge, broadcast: Edge) {
+    this.#builder = builder
+    this.#keyed = keyed
+    this.#broadcast = broadcast
+  }
+
+  /**
+   * An operator with state and timers per key, and with broadcast state: `onBroadcast` writes it, `onRecord` and `onTimer` read it.
+   * Its watermark is the lower of both inputs. With `emits` left out the result is a stream of unknown.
+   * Flink: KeyedBroadcastProcessFunction.
+   *
+   * @example
+   * orders.keyBy(order => order.shop).connect(limits.broadcast()).process('large', {
+   *   emits: type<Order>(),
+   *   broadcastState: { limits: broadcast<string, number>() },
+   *   onRecord(order, ctx) {
+   *     if (order.amount > (ctx.broadcastState.limits.get(ctx.key) ?? Infinity)) ctx.emit(order)
+   *   },
+   *   onBroadcast(limit, ctx) { ctx.broadcastState.limits.set(limit.shop, limit.amount) },
+   * })
+   */
+  process<S extends StateShape = {}, B extends BroadcastStateShape = {}, R = unknown>(
+    name: string,
+    operator: KeyedBroadcastProcessOperator<K, T, U, R, S, B>,
+    options?: OperatorOptions,
+  ): Stream<R> {
+    assertOperatorName(name, 'process')
+    assertOperator(operator, `process '${name}'`, 'onTimer')
+    assertSynchronous(operator.onBroadcast, `onBroadcast of process '${name}'`)
+    const node = {
+      kind: 'keyedBroadcastProcess',
+      state: operator.state ?? {},
+      broadcastState: operator.broadcastState ?? {},
+      onRecord: operator.onRecord.bind(operator) as (record: T, ctx: any) => void,
+      onBroadcast: operator.onBroadcast.bind(operator) as (record: U, ctx: any) => void,
+      onTimer: operator.onTimer?.bind(operator) as ((time: number, ctx: any) => void) | undefined,
+    } as const
+    return new Stream(this.#builder, this.#builder.add(node, [this.#keyed, this.#broadcast], name, options))
   }
 }
 

@@ -9,6 +9,7 @@ import type { Sink, SinkWriter, Source } from '../connectors/contract.ts'
 import {
   aggregating,
   avg,
+  broadcast,
   buildGraph,
   collect,
   compose,
@@ -419,6 +420,96 @@ test('a keyed process operator infers record, key, state and what it emits', () 
         // @ts-expect-error no key without keyBy
         assert.ok(ctx.key)
         // @ts-expect-error no timers without keyBy
+        assert.ok(ctx.timers)
+      },
+    })
+  })
+})
+
+test('operators with a broadcast input infer both records, their states and what they emit', () => {
+  interface Limit {
+    shop: number
+    amount: number
+  }
+  builds((flow, orders) => {
+    const limits = flow.source('limits', source<Limit>()).broadcast()
+    const large = orders
+      .keyBy(o => o.shop)
+      .connect(limits)
+      .process('large', {
+        emits: type<Alert>(),
+        state: { total: value<number>({ default: 0 }) },
+        broadcastState: { limits: broadcast<number, Limit>(), names: broadcast<string, Date>() },
+        onRecord(order, ctx) {
+          is<Order>()(order)
+          is<number>()(ctx.key)
+          is<number>()(ctx.state.total.get())
+          is<Limit | undefined>()(ctx.broadcastState.limits.get(order.shop))
+          is<Iterable<readonly [string, Date]>>()(ctx.broadcastState.names.entries())
+          ctx.emit({ user: order.user, total: 1 })
+        },
+        onBroadcast(limit, ctx) {
+          is<Limit>()(limit)
+          ctx.broadcastState.limits.set(limit.shop, limit)
+          is<Iterable<Date>>()(ctx.broadcastState.names.values())
+          ctx.emit({ user: '', total: ctx.timestamp })
+        },
+        onTimer(time, ctx) {
+          is<number>()(time)
+          is<'event' | 'processing'>()(ctx.timeDomain)
+          is<boolean>()(ctx.broadcastState.limits.has(ctx.key))
+        },
+      })
+    records<Alert>()(large)
+    records<unknown>()(
+      orders
+        .keyBy(o => o.user)
+        .connect(limits)
+        .process('untyped', { onRecord: (_order, ctx) => ctx.emit(1), onBroadcast() {} }),
+    )
+  })
+  refused((flow, orders, byUser) => {
+    const limits = flow.source('limits', source<Limit>()).broadcast()
+    // @ts-expect-error a stream that is not broadcast
+    byUser.connect(orders)
+    // @ts-expect-error only a keyed stream is connected
+    orders.connect(limits)
+    // @ts-expect-error the operator has no name
+    byUser.connect(limits).process({ onRecord() {}, onBroadcast() {} })
+    // @ts-expect-error broadcast records have nowhere to go
+    byUser.connect(limits).process('p', { onRecord() {} })
+    // @ts-expect-error broadcast state is no keyed state
+    byUser.connect(limits).process('p', { state: { r: broadcast<string, 1>() }, onRecord() {}, onBroadcast() {} })
+    // @ts-expect-error a map is not broadcast state
+    byUser.connect(limits).process('p', { broadcastState: { m: map<string, 1>() }, onRecord() {}, onBroadcast() {} })
+    // @ts-expect-error broadcast state does not expire
+    broadcast<string, number>({ ttl: '1h' })
+    // @ts-expect-error a date is no key
+    broadcast<Date, number>()
+    // @ts-expect-error an async function cannot wait here
+    byUser.connect(limits).process('p', { onRecord() {}, async onBroadcast() {} })
+    byUser.connect(limits).process('p', {
+      broadcastState: { rules: broadcast<string, number>() },
+      onRecord(_order, ctx) {
+        // @ts-expect-error only onBroadcast writes
+        ctx.broadcastState.rules.set('a', 1)
+        // @ts-expect-error only onBroadcast writes
+        ctx.broadcastState.rules.clear()
+      },
+      onTimer(_time, ctx) {
+        // @ts-expect-error only onBroadcast writes
+        ctx.broadcastState.rules.delete('a')
+      },
+      onBroadcast(limit, ctx) {
+        // @ts-expect-error limits have no such field
+        assert.ok(limit.missing)
+        // @ts-expect-error the state holds numbers
+        ctx.broadcastState.rules.set('a', limit)
+        // @ts-expect-error a broadcast record has no key
+        assert.ok(ctx.key)
+        // @ts-expect-error keyed state is out of reach
+        assert.ok(ctx.state)
+        // @ts-expect-error timers belong to keys
         assert.ok(ctx.timers)
       },
     })

@@ -47,6 +47,12 @@ test('a sink has a state or null for each subtask, or none at all, and the commi
   assert.deepEqual(composeOperators([head('out', 1)], parts.slice(0, 1))[0].sink!.states, [])
 })
 
+test('broadcast state is that of subtask 0, the only one that writes it', () => {
+  const rules = { rules: ['a', 'b'] }
+  const parts = [part({ name: 'p', broadcastState: rules }), part({ name: 'p' }), part({ name: 'p' })]
+  assert.deepEqual(composeOperators([head('p', 3)], parts), [{ ...head('p', 3), broadcastState: rules }])
+})
+
 test('operator state has one list per subtask, empty where a subtask has no such state', () => {
   const [operator] = composeOperators(
     [head('spread', 2)],

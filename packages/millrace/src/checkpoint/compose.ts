@@ -28,7 +28,7 @@ export function composeOperators(heads: readonly OperatorHead[], parts: readonly
 function composeOperator(
   { name, parallelism }: OperatorHead,
   slots: readonly ReadonlyMap<string, SubtaskSnapshot>[],
-): Pick<OperatorSnapshot, 'source' | 'sink' | 'operatorState'> {
+): Pick<OperatorSnapshot, 'source' | 'sink' | 'operatorState' | 'broadcastState'> {
   const subtasks = slots.flatMap(operators => operators.get(name) ?? [])
   if (subtasks.length === 0) return {}
   assert(
@@ -38,10 +38,12 @@ function composeOperator(
   const sources = subtasks.map(({ source }) => source).filter(source => source !== undefined)
   const sinks = subtasks.map(({ sink }) => sink).filter(sink => sink !== undefined)
   const states = subtasks.map(({ operatorState }) => operatorState).filter(lists => lists !== undefined)
+  const { broadcastState } = subtasks[0]
   return {
     ...(sources.length > 0 && { source: composeSource(sources) }),
     ...(sinks.length > 0 && { sink: composeSink(sinks) }),
     ...(states.length > 0 && { operatorState: composeLists(states) }),
+    ...(broadcastState !== undefined && { broadcastState }),
   }
 }
 

@@ -17,6 +17,7 @@ export function describeOperator(
     `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)}), parallelism ${operator.parallelism}\n`,
     ...(states.length === 0 ? [] : [formatTable(STATE_COLUMNS, states.map(stateRow))]),
     ...operatorStateText(operator),
+    ...broadcastStateText(operator),
     ...sourceText(operator),
     ...sinkText(operator),
   ]
@@ -77,6 +78,13 @@ function operatorStateText({ operatorState = {} }: OperatorSnapshot): string[] {
     lists.map(list => formatCount(list.length)).join(', '),
   ])
   return rows.length === 0 ? [] : [formatTable([{ title: 'STATE (not keyed)' }, { title: 'VALUES PER SUBTASK' }], rows)]
+}
+
+function broadcastStateText({ broadcastState = {} }: OperatorSnapshot): string[] {
+  const rows = Object.entries(broadcastState).map(([state, entries]) => [state, formatCount(entries.length)])
+  return rows.length === 0
+    ? []
+    : [formatTable([{ title: 'STATE (broadcast)' }, { title: 'ENTRIES', right: true }], rows)]
 }
 
 const SPLIT_COLUMNS = [

@@ -42,15 +42,25 @@ const OPERATOR_COLUMNS = [
   { title: 'COMMITTABLES', right: true },
 ]
 
-function operatorRow({ name, kind, parallelism, states, source, sink, operatorState }: OperatorSnapshot): string[] {
+function operatorRow({
+  name,
+  kind,
+  parallelism,
+  states,
+  source,
+  sink,
+  operatorState,
+  broadcastState,
+}: OperatorSnapshot): string[] {
   const keyed = states.map(state => `${state.name}#${state.id} ${state.kind}`)
   const lists = Object.keys(operatorState ?? {}).map(state => `${state} (not keyed)`)
+  const broadcasts = Object.keys(broadcastState ?? {}).map(state => `${state} broadcast`)
   const ended = source?.splits.filter(split => split.ended).length ?? 0
   return [
     name,
     sink === undefined ? kind : `${kind} (${sink.type})`,
     formatCount(parallelism),
-    [...keyed, ...lists].join(', '),
+    [...keyed, ...lists, ...broadcasts].join(', '),
     source === undefined ? '' : formatCount(source.records),
     source === undefined ? '' : `${source.splits.length}${ended === 0 ? '' : `, ${ended} ended`}`,
     sink === undefined ? '' : formatCount(sink.committables.length),

@@ -25,6 +25,7 @@ function describeEdge(graph: StreamGraph, edge: Edge): Json {
     from: graph.nodes[edge.from].name,
     ...(edge.tag === undefined ? {} : { tag: edge.tag }),
     keyed: edge.keyBy !== undefined,
+    ...(edge.broadcast === true && { broadcast: true }),
   }
 }
 
@@ -44,6 +45,7 @@ function details(node: StreamNode): JsonObject {
         lateTag: node.lateTag ?? null,
       }
     case 'keyedProcess':
+    case 'keyedBroadcastProcess':
       return { timers: node.onTimer !== undefined }
     default:
       return {}

@@ -64,6 +64,22 @@ test('a union has as many subtasks as its largest input, and smaller ones are sp
   assert.match(exchanges[0], /^a -> /)
 })
 
+test('a broadcast edge is an exchange to all subtasks of the keyed operator, at the parallelism of each side', () => {
+  const build = (flow: Flow) => {
+    const rules = flow.source('rules', numbers(), { parallelism: 1 })
+    flow
+      .source('in', numbers())
+      .keyBy(n => n)
+      .connect(rules.broadcast())
+      .process('checked', { onRecord() {}, onBroadcast() {} })
+      .sink('out', memory())
+  }
+  const { subtasks, exchanges } = planOf(build, 3)
+  assert.deepEqual(subtasks, { rules: 1, in: 3, checked: 3, out: 3 })
+  assert.deepEqual(exchanges, ['in -> checked hash', 'rules -> checked broadcast'])
+  assert.deepEqual(planOf(build, 1).exchanges, [])
+})
+
 test('timestamps travel where event time lies upstream', () => {
   const { timestamps } = planOf(flow => {
     flow

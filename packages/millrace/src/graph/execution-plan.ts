@@ -3,7 +3,7 @@
  * operator that has so many; every other edge is a direct call within a slot. Pure; the coordinator and every slot come to the same.
  */
 import type { JobGraph } from './job-graph.ts'
-import type { NodeId } from './stream-graph.ts'
+import type { Edge, NodeId } from './stream-graph.ts'
 import { mayMove, subtasksOf } from './subtasks.ts'
 
 export interface ExecutionPlan {
@@ -22,8 +22,8 @@ export interface Exchange {
   readonly from: NodeId
   readonly to: NodeId
   readonly inputIndex: number
-  /** By the key's hash, or evenly by turns. */
-  readonly partitioning: 'hash' | 'rebalance'
+  /** By the key's hash, evenly by turns, or every record to every subtask. */
+  readonly partitioning: 'hash' | 'rebalance' | 'broadcast'
   readonly fromSubtasks: number
   readonly toSubtasks: number
   /** Whether records have timestamps, which travel with them. */
@@ -36,17 +36,22 @@ export function planExecution(job: JobGraph, parallelism: number, maxParallelism
   const moves = mayMove(job.graph)
   const exchanges: Exchange[] = []
   for (const node of job.graph.nodes) {
-    node.inputs.forEach(({ from, keyBy }, inputIndex) => {
-      const keyed = keyBy !== undefined
+    node.inputs.forEach((edge, inputIndex) => {
+      const { from } = edge
       const [fromSubtasks, toSubtasks] = [subtasks[from], subtasks[node.id]]
-      if (!moves(from, node.id, keyed) || (fromSubtasks === 1 && toSubtasks === 1)) return
-      const partitioning = keyed ? 'hash' : 'rebalance'
+      if (!moves(edge, node.id) || (fromSubtasks === 1 && toSubtasks === 1)) return
+      const partitioning = partitioningOf(edge)
       const id = exchanges.length
       const timestamps = timed.has(from)
       exchanges.push({ id, from, to: node.id, inputIndex, partitioning, fromSubtasks, toSubtasks, timestamps })
     })
   }
   return { job, parallelism, maxParallelism, subtasks, exchanges }
+}
+
+function partitioningOf({ keyBy, broadcast }: Edge): Exchange['partitioning'] {
+  if (keyBy !== undefined) return 'hash'
+  return broadcast === true ? 'broadcast' : 'rebalance'
 }
 
 /** The exchange that an edge is; undefined: a direct call. */

@@ -24,15 +24,20 @@ const sink: Sink<unknown> = { type: 'out', retracts: true, open: never }
 type Draft<N> = N extends StreamNode
   ? Omit<N, 'id' | 'inputs' | 'name' | 'options'> & Partial<Pick<N, 'options'>>
   : never
-type Input = string | { from: string; tag?: string; keyed?: true }
+type Input = string | { from: string; tag?: string; keyed?: true; broadcast?: true }
 
 /** A graph in a few lines: name, inputs by name, the rest. */
 function graph(...rows: readonly [name: string, inputs: readonly Input[], node: Draft<StreamNode>][]): StreamGraph {
   const nodes: StreamNode[] = []
   const edge = (input: Input): Edge => {
-    const { from, tag, keyed } = typeof input === 'string' ? { from: input } : input
+    const { from, tag, keyed, broadcast } = typeof input === 'string' ? { from: input } : input
     const id = nodes.findIndex(node => node.name === from)
-    return { from: id, ...(tag === undefined ? {} : { tag }), ...(keyed ? { keyBy: String } : {}) }
+    return {
+      from: id,
+      ...(tag !== undefined && { tag }),
+      ...(keyed && { keyBy: String }),
+      ...(broadcast && { broadcast }),
+    }
   }
   for (const [name, inputs, node] of rows) {
     nodes.push({ options: {}, ...node, id: nodes.length, name, inputs: inputs.map(edge) })
@@ -47,6 +52,14 @@ const UNION = { kind: 'union' } as const
 const TIME = { kind: 'eventTime', timestamp: Number, outOfOrdernessMs: 0, idleAfterMs: undefined } as const
 const KEYED = { kind: 'keyedProcess', state: {}, onRecord() {}, onTimer: undefined } as const
 const PROCESS = { kind: 'process', state: {}, onRecord() {}, onEnd: undefined } as const
+const BROADCAST = {
+  kind: 'keyedBroadcastProcess',
+  state: {},
+  broadcastState: {},
+  onRecord() {},
+  onBroadcast() {},
+  onTimer: undefined,
+} as const
 const WINDOW = {
   kind: 'window',
   assigner: { kind: 'tumbling', sizeMs: 1000, offsetMs: 0 },
@@ -118,6 +131,41 @@ test('state names of the engine, and state of the wrong kind, are refused', () =
     message: /'value' of 'p' is value\(\); an operator that is not keyed/,
   })
   assert.throws(() => withState(KEYED, { x: 5 }), { code: 'GRAPH_INVALID', message: /not a declaration of state/ })
+})
+
+test('broadcast state is declared as such, apart from keyed state, and the two share no name', () => {
+  const withStates = (state: object, broadcastState: object) =>
+    validateGraph(
+      graph(
+        ['in', [], SOURCE],
+        [
+          'p',
+          [
+            { from: 'in', keyed: true },
+            { from: 'in', broadcast: true },
+          ],
+          { ...BROADCAST, state, broadcastState } as Draft<StreamNode>,
+        ],
+        ['out', ['p', { from: 'p', tag: 'any' }], SINK],
+      ),
+    )
+  const value = { kind: 'value', options: {} }
+  const rules = { kind: 'broadcast', options: {} }
+  withStates({ value }, { rules })
+  const invalid = (message: RegExp) => ({ code: 'GRAPH_INVALID', message })
+  assert.throws(
+    () => withStates({ rules }, {}),
+    invalid(/'rules' of 'p' is broadcast\(\); a keyed operator takes value/),
+  )
+  assert.throws(
+    () => withStates({}, { value }),
+    invalid(/'value' of 'p' is value\(\); broadcastState takes broadcast\(\)/),
+  )
+  assert.throws(() => withStates({}, { '~x': rules }), invalid(/begin with ~/))
+  assert.throws(
+    () => withStates({ rules: value }, { rules }),
+    invalid(/'p' has 'rules' in state and in broadcastState/),
+  )
 })
 
 test('a side output is taken from an operator that may write to it', () => {
@@ -200,6 +248,26 @@ test('event time follows the splits of sources that are reached through stateles
   ])
 })
 
+test('what comes out of an operator with a broadcast input has no split, and names the sources of both inputs', () => {
+  const { eventTimes } = planJob(
+    graph(
+      ['in', [], SOURCE],
+      ['rules', [], SOURCE],
+      [
+        'p',
+        [
+          { from: 'in', keyed: true },
+          { from: 'rules', broadcast: true },
+        ],
+        BROADCAST,
+      ],
+      ['after', ['p'], TIME],
+      ['out', ['after'], SINK],
+    ),
+  )
+  assert.deepEqual(eventTimes, [{ node: 3, id: 'in,rules/0', splitSources: [], hasOtherInput: true }])
+})
+
 test('the ids of event-time transformations do not change when other operators come or go', () => {
   const before = graph(['a', [], SOURCE], ['t', ['a'], TIME], ['out', ['t'], SINK])
   const after = graph(
@@ -262,6 +330,22 @@ test('the states of a job are its declared ones and the engine’s own', () => {
     ],
   })
   assert.deepEqual(jobStates(simple()).operators[1].states, [], 'without onTimer there are no timers')
+  const broadcast = graph([
+    'p',
+    [],
+    {
+      ...BROADCAST,
+      state: { cart: { kind: 'value', options: {} } },
+      broadcastState: { rules: { kind: 'broadcast', options: {} } },
+      onTimer() {},
+    },
+  ])
+  assert.deepEqual(jobStates(broadcast).operators[0].states, [
+    { name: 'cart', kind: 'value' },
+    { name: 'rules', kind: 'broadcast' },
+    { name: EVENT_TIMERS, kind: 'timers' },
+    { name: PROCESSING_TIMERS, kind: 'timers' },
+  ])
 })
 
 test('a described graph is JSON that names operators, inputs, states and windows', () => {
@@ -310,6 +394,7 @@ test('the fingerprint is the same for the same structure and differs with each p
     change(1, { name: 'v' }),
     change(1, { inputs: [{ from: 0 }] }),
     change(1, { inputs: [{ from: 0, tag: 'x', keyBy: String }] }),
+    change(1, { inputs: [{ from: 0, broadcast: true }] }),
     change(1, { assigner: { kind: 'global' } }),
     change(1, { assigner: { kind: 'tumbling', sizeMs: 2000, offsetMs: 0 } }),
     change(1, { allowedLatenessMs: 1 }),
@@ -321,6 +406,9 @@ test('the fingerprint is the same for the same structure and differs with each p
     change(1, { ...KEYED, state: { a: { kind: 'list', options: {} } } }),
     change(1, { ...KEYED, state: { b: { kind: 'list', options: {} } } }),
     change(1, { ...KEYED, onTimer() {} }),
+    change(1, BROADCAST),
+    change(1, { ...BROADCAST, broadcastState: { a: { kind: 'broadcast', options: {} } } }),
+    change(1, { ...BROADCAST, onTimer() {} }),
     change(0, { source: { ...source, bounded: false } }),
     change(2, { sink: { ...sink, type: 'other' } }),
     { ...base, nodes: base.nodes.slice(0, 2) },

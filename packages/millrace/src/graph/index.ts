@@ -5,13 +5,22 @@ export type { Exchange, ExecutionPlan } from './execution-plan.ts'
 export { planJob } from './job-graph.ts'
 export type { EventTimePlan, JobGraph, Output } from './job-graph.ts'
 export { assertOperatorName, assertOutputName } from './names.ts'
-export { EVENT_TIMERS, isStateless, jobStates, PROCESSING_TIMERS, statesOf, WINDOW_CONTENTS } from './states.ts'
+export {
+  EVENT_TIMERS,
+  isKeyed,
+  isStateless,
+  jobStates,
+  PROCESSING_TIMERS,
+  statesOf,
+  WINDOW_CONTENTS,
+} from './states.ts'
 export type { JobStates, OperatorStates, StateInfo } from './states.ts'
 export type {
   Edge,
   EventTimeNode,
   FilterNode,
   FlatMapNode,
+  KeyedBroadcastProcessNode,
   KeyedProcessNode,
   MapNode,
   NodeId,

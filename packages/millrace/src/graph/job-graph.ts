@@ -93,11 +93,12 @@ function upstreamOf(graph: StreamGraph): Upstream[] {
     const sources = new Set<NodeId>()
     const splitSources = new Set<NodeId>()
     let hasOther = false
-    for (const { from, keyBy } of node.inputs) {
+    for (const edge of node.inputs) {
+      const { from } = edge
       const input = graph.nodes[from]
       const before = result[from]
       for (const id of input.kind === 'source' ? [from] : before.sources) sources.add(id)
-      if (moves(from, node.id, keyBy !== undefined)) hasOther = true
+      if (moves(edge, node.id)) hasOther = true
       else if (input.kind === 'source') splitSources.add(from)
       else if (isStateless(input)) {
         for (const id of before.splitSources) splitSources.add(id)

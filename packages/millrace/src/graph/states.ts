@@ -2,7 +2,7 @@
  * The states of a job as plain data: what a snapshot of it holds, and what a restore plan compares. Besides the declared states there
  * are the engine's own, whose names begin with `~`: timers and window contents are keyed state like any other.
  */
-import type { StreamGraph, StreamNode } from './stream-graph.ts'
+import type { KeyedBroadcastProcessNode, KeyedProcessNode, StreamGraph, StreamNode } from './stream-graph.ts'
 
 /** Event-time timers of keyed process operators and windows. */
 export const EVENT_TIMERS = '~event-timers'
@@ -23,7 +23,7 @@ export interface OperatorStates {
 
 export interface StateInfo {
   readonly name: string
-  /** Kind of the declaration; `timers`; or `window-` and the kind of its contents. Of an aggregation also the accumulator's shape. */
+  /** Kind of the declaration (`broadcast`: held by every subtask, without keys); `timers`; or `window-` and the kind of its contents. Of an aggregation also the accumulator's shape. */
   readonly kind: string
 }
 
@@ -52,6 +52,11 @@ export function isStateless(node: StreamNode): boolean {
   return STATELESS.has(node.kind)
 }
 
+/** Whether the operator has state per key, and so runs where its key groups are. */
+export function isKeyed(node: StreamNode): boolean {
+  return node.inputs.some(({ keyBy }) => keyBy !== undefined)
+}
+
 function hasIdentity(node: StreamNode): boolean {
   return !isStateless(node)
 }
@@ -62,9 +67,9 @@ export function statesOf(node: StreamNode): StateInfo[] {
     case 'process':
       return declared(node.state)
     case 'keyedProcess':
-      return node.onTimer === undefined
-        ? declared(node.state)
-        : [...declared(node.state), { name: EVENT_TIMERS, kind: 'timers' }, { name: PROCESSING_TIMERS, kind: 'timers' }]
+      return [...declared(node.state), ...timersOf(node)]
+    case 'keyedBroadcastProcess':
+      return [...declared(node.state), ...declared(node.broadcastState), ...timersOf(node)]
     case 'window':
       return [
         {
@@ -76,6 +81,14 @@ export function statesOf(node: StreamNode): StateInfo[] {
     default:
       return []
   }
+}
+
+function timersOf({ onTimer }: KeyedProcessNode | KeyedBroadcastProcessNode): StateInfo[] {
+  if (onTimer === undefined) return []
+  return [
+    { name: EVENT_TIMERS, kind: 'timers' },
+    { name: PROCESSING_TIMERS, kind: 'timers' },
+  ]
 }
 
 type MaybeAggregating = { readonly aggregator?: { readonly shape?: string } }

@@ -3,7 +3,7 @@
  * name; everything else is plain. Nodes are in the order of their making, so a node's inputs always come before it.
  */
 import type { Sink, Source } from '../connectors/contract.ts'
-import type { Aggregator, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
+import type { Aggregator, BroadcastStateShape, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
 import type { WindowAssigner } from '../time/windows.ts'
 
 export type NodeId = number
@@ -20,6 +20,8 @@ export interface Edge {
   readonly tag?: string
   /** Set on the inputs of keyed operators. */
   readonly keyBy?: (record: any) => Key
+  /** Every subtask of the reader gets every record. */
+  readonly broadcast?: true
 }
 
 export interface OperatorOptions {
@@ -49,6 +51,7 @@ export type StreamNode =
   | RebalanceNode
   | ProcessNode
   | KeyedProcessNode
+  | KeyedBroadcastProcessNode
   | WindowNode
   | SinkNode
 
@@ -93,6 +96,15 @@ export interface KeyedProcessNode extends NodeBase {
   readonly kind: 'keyedProcess'
   readonly state: StateShape
   readonly onRecord: (record: any, ctx: any) => void
+  readonly onTimer: ((time: number, ctx: any) => void) | undefined
+}
+/** Its first input is keyed, its second one broadcast. */
+export interface KeyedBroadcastProcessNode extends NodeBase {
+  readonly kind: 'keyedBroadcastProcess'
+  readonly state: StateShape
+  readonly broadcastState: BroadcastStateShape
+  readonly onRecord: (record: any, ctx: any) => void
+  readonly onBroadcast: (record: any, ctx: any) => void
   readonly onTimer: ((time: number, ctx: any) => void) | undefined
 }
 export interface WindowNode extends NodeBase {

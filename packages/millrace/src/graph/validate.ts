@@ -25,10 +25,7 @@ function validateNode(graph: StreamGraph, node: StreamNode): void {
     assert(edge.from < node.id, 'the inputs of a node were made before it')
     if (edge.tag !== undefined) validateSideOutput(graph.nodes[edge.from], edge)
   }
-  for (const [name, declaration] of statesOf(node)) {
-    assertStateName(name, node.name)
-    validateStateKind(node, name, declaration)
-  }
+  validateStates(node)
   const { parallelism } = node.options
   if (parallelism === undefined || (Number.isSafeInteger(parallelism) && parallelism >= 1)) return
   throw new MillraceError(
@@ -40,17 +37,45 @@ function validateNode(graph: StreamGraph, node: StreamNode): void {
 const KEYED_STATES: readonly string[] = ['value', 'list', 'map', 'reducing', 'aggregating']
 const OPERATOR_STATES: readonly string[] = ['list', 'unionList']
 
-function statesOf(node: StreamNode): [string, unknown][] {
-  return node.kind === 'process' || node.kind === 'keyedProcess' ? Object.entries(node.state) : []
+const BROADCAST_STATES: readonly string[] = ['broadcast']
+
+function validateStates(node: StreamNode): void {
+  if (node.kind === 'process') validateShape(node, node.state, OPERATOR_STATES, 'an operator that is not keyed')
+  if (node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess')
+    validateShape(node, node.state, KEYED_STATES, 'a keyed operator')
+  if (node.kind !== 'keyedBroadcastProcess') return
+  validateShape(node, node.broadcastState, BROADCAST_STATES, 'broadcastState')
+  const both = Object.keys(node.broadcastState).find(name => Object.hasOwn(node.state, name))
+  if (both === undefined) return
+  throw new MillraceError(
+    'GRAPH_INVALID',
+    `'${node.name}' has '${both}' in state and in broadcastState; snapshots tell its states apart by name, so rename one`,
+  )
 }
 
-function validateStateKind(node: StreamNode, name: string, declaration: unknown): void {
+function validateShape(
+  node: StreamNode,
+  shape: { readonly [name: string]: unknown },
+  allowed: readonly string[],
+  where: string,
+): void {
+  for (const [name, declaration] of Object.entries(shape)) {
+    assertStateName(name, node.name)
+    validateStateKind(node, name, declaration, allowed, where)
+  }
+}
+
+function validateStateKind(
+  node: StreamNode,
+  name: string,
+  declaration: unknown,
+  allowed: readonly string[],
+  where: string,
+): void {
   const kind =
     typeof declaration === 'object' && declaration !== null && 'kind' in declaration ? declaration.kind : undefined
-  const allowed = node.kind === 'process' ? OPERATOR_STATES : KEYED_STATES
   if (typeof kind === 'string' && allowed.includes(kind)) return
   const found = typeof kind === 'string' ? `${kind}()` : 'not a declaration of state'
-  const where = node.kind === 'process' ? 'an operator that is not keyed' : 'a keyed operator'
   throw new MillraceError(
     'GRAPH_INVALID',
     `state '${name}' of '${node.name}' is ${found}; ${where} takes ${allowed.map(each => `${each}()`).join(', ')}`,
@@ -66,8 +91,15 @@ function validateSideOutput(from: StreamNode, edge: Edge): void {
   )
 }
 
+const WRITES_ANY_OUTPUT: ReadonlySet<StreamNode['kind']> = new Set([
+  'source',
+  'process',
+  'keyedProcess',
+  'keyedBroadcastProcess',
+])
+
 function mayWriteTo(node: StreamNode, tag: string): boolean {
-  if (node.kind === 'source' || node.kind === 'process' || node.kind === 'keyedProcess') return true
+  if (WRITES_ANY_OUTPUT.has(node.kind)) return true
   return node.kind === 'window' && (node.lateTag === tag || node.contents.kind === 'process')
 }
 

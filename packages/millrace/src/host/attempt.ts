@@ -16,7 +16,7 @@ import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
 import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
-import { jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
+import { isKeyed, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
 import { carry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
@@ -250,7 +250,8 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
 
 function declarationOf({ graph }: JobGraph, operator: string, state: string): StateDeclaration | undefined {
   const node = graph.nodes.find(({ name }) => name === operator)
-  return node?.kind === 'keyedProcess' ? node.state[state] : undefined
+  const isProcess = node?.kind === 'keyedProcess' || node?.kind === 'keyedBroadcastProcess'
+  return isProcess ? node.state[state] : undefined
 }
 
 /** What each slot is made from. */
@@ -290,7 +291,7 @@ function slotPlans(
 /** The key groups of all operators in a slot: from the first one's to the last one's. */
 function keyGroupsOf({ job, subtasks, maxParallelism }: ExecutionPlan, slot: number): KeyGroupRange {
   const ranges = job.graph.nodes
-    .filter(({ kind, id }) => (kind === 'keyedProcess' || kind === 'window') && slot < subtasks[id])
+    .filter(node => isKeyed(node) && slot < subtasks[node.id])
     .map(({ id }) => keyGroupRange(slot, subtasks[id], maxParallelism))
   if (ranges.length === 0) return [0, 0]
   return [Math.min(...ranges.map(([start]) => start)), Math.max(...ranges.map(([, end]) => end))]

@@ -17,6 +17,7 @@ import { filterLink, flatMapLink, mapLink, privateCopy, type Fail, type Input, t
 import type { SlotExchange } from './exchange/index.ts'
 import { failure, promiseFailure } from './failure.ts'
 import { EventTimeOperator } from './operators/event-time.ts'
+import { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import { KeyedProcessOperator } from './operators/keyed-process.ts'
 import { ProcessOperator } from './operators/process.ts'
 import { SinkTask } from './operators/sink-task.ts'
@@ -31,6 +32,8 @@ export interface Operators {
   readonly sources: readonly SourceTask[]
   readonly eventTimes: readonly EventTimeOperator[]
   readonly keyed: readonly KeyedProcessOperator[]
+  /** Their keyed parts are among `keyed` too. */
+  readonly broadcasts: readonly KeyedBroadcastProcessOperator[]
   readonly processes: readonly ProcessOperator[]
   readonly sinks: readonly SinkTask[]
 }
@@ -53,10 +56,11 @@ export function buildOperators(plan: ExecutionPlan, context: BuildContext): Oper
 class Builder {
   private readonly plan: ExecutionPlan
   private readonly context: BuildContext
-  private readonly inputs: Input[][] = []
+  private readonly inputs: (readonly Input[])[] = []
   private readonly sources: SourceTask[] = []
   private readonly eventTimes: EventTimeOperator[] = []
   private readonly keyed: KeyedProcessOperator[] = []
+  private readonly broadcasts: KeyedBroadcastProcessOperator[] = []
   private readonly processes: ProcessOperator[] = []
   private readonly sinks: SinkTask[] = []
 
@@ -83,6 +87,7 @@ class Builder {
       sources: this.sources.reverse(),
       eventTimes: this.eventTimes.reverse(),
       keyed: this.keyed.reverse(),
+      broadcasts: this.broadcasts.reverse(),
       processes: this.processes.reverse(),
       sinks: this.sinks.reverse(),
     }
@@ -99,7 +104,7 @@ class Builder {
   }
 
   /** The node's operator, as its producers see it: one input per edge. */
-  private inputsOf(node: StreamNode): Input[] {
+  private inputsOf(node: StreamNode): readonly Input[] {
     const { services, backend } = this.context
     const outputs = this.outputsOf(node)
     switch (node.kind) {
@@ -127,6 +132,12 @@ class Builder {
             new KeyedProcessOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services),
           ),
         ]
+      case 'keyedBroadcastProcess': {
+        const states = backend.keyedStates(node.name)
+        const operator = new KeyedBroadcastProcessOperator(node, states, this.stateId(node), outputs, services)
+        this.keyed.push(operator.keyed)
+        return added(this.broadcasts, operator).inputs
+      }
       case 'window':
         return [new WindowOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services)]
       case 'source':

@@ -6,14 +6,18 @@ import type { Operators } from './build.ts'
 
 /** `sourceTurn`: which source is to be read next. */
 export function capture(
-  { sources, processes, eventTimes }: Operators,
+  { sources, processes, broadcasts, eventTimes }: Operators,
   sourceTurn: number,
+  slot: number,
 ): Pick<SlotSnapshot, 'operators' | 'watermarks'> {
   const operators: SubtaskSnapshot[] = []
   for (const [index, source] of sources.entries()) {
     operators.push({ name: source.node.name, source: source.snapshot(index === sourceTurn) })
   }
   for (const operator of processes) operators.push({ name: operator.name, operatorState: operator.snapshot() })
+  for (const operator of broadcasts) {
+    operators.push({ name: operator.node.name, ...(slot === 0 && { broadcastState: operator.snapshot() }) })
+  }
   const watermarks: { [id: string]: { [split: string]: number | null } } = {}
   for (const eventTime of eventTimes) {
     const splits = sources

@@ -269,6 +269,22 @@ export const rebalanceLink = (
   }
 }
 
+/** Into an exchange: every subtask gets every record; the own one last, once the record is encoded as it came. */
+export const broadcastLink = (
+  push: Push,
+  writers: readonly { add(value: any, hash: number, timestamp: number): void }[],
+  context: ChainContext,
+  fail: Fail,
+): Push =>
+  function exchange(value) {
+    try {
+      for (let i = 0; i < writers.length; i++) writers[i].add(value, 0, context.timestamp)
+    } catch (error) {
+      throw fail(error, value)
+    }
+    push(value)
+  }
+
 /** What the reading end of a channel hands out: the next record, and what it carries. */
 interface Rows {
   readonly hash: number

@@ -3,9 +3,10 @@ import type { Json } from '../base/json.ts'
 import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
 import type { RestoredSink } from '../connectors/contract.ts'
 import type { ExecutionPlan, NodeId, SinkNode } from '../graph/index.ts'
-import type { CarriedCommittable, OperatorSnapshot } from '../snapshot/manifest-types.ts'
+import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
 import type { StateId } from '../state/index.ts'
+import type { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import type { ProcessOperator } from './operators/process.ts'
 import type { StateShare } from './restore.ts'
 import type { SlotPlan } from './slot-plan.ts'
@@ -43,6 +44,11 @@ export class SlotShare {
     const restored = this.operator(operator.name)
     if (restored === undefined) return undefined
     return shareOfLists(restored, this.subtaskOf(operator.node.id), state => operator.isUnion(state))
+  }
+
+  /** All of it, in every slot. */
+  broadcastOf({ node }: KeyedBroadcastProcessOperator): BroadcastEntries {
+    return this.operator(node.name)?.broadcastState ?? {}
   }
 
   /** What a sink is opened with, and what it carries until it is committed. */

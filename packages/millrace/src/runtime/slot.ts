@@ -136,6 +136,9 @@ export class Slot {
       const lists = this.share.listsOf(operator)
       if (lists !== undefined) operator.restore(lists)
     }
+    for (const operator of this.operators.broadcasts) {
+      operator.restore(this.share.broadcastOf(operator))
+    }
     failpoint('restore.after-load')
   }
 
@@ -330,7 +333,7 @@ export class Slot {
       this.post({ type: 'progress', progress: this.progress() })
     }
     const { checkpointId } = trigger
-    const part = capture(this.operators, this.sourceTurn)
+    const part = capture(this.operators, this.sourceTurn, this.plan.slot)
     const alignmentMs = this.platform.monotonic() - this.alignedFromMs
     const prepared = this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last))
     const task = new SnapshotTask(trigger, this.backend, this.segmentTarget(), () => this.platform.wake())

@@ -50,7 +50,14 @@ export interface OperatorSnapshot {
   readonly sink?: SinkSnapshot
   /** Operator state of process operators, by state name: one list per subtask (values in the value codec, base64). */
   readonly operatorState?: { readonly [state: string]: readonly (readonly string[])[] }
+  /**
+   * Broadcast state, by state name: its entries, each a [key, value] in the value codec, base64, in the order of their keys. All
+   * subtasks have the same at a barrier, so that it is written once, by subtask 0, and all take it over.
+   */
+  readonly broadcastState?: BroadcastEntries
 }
+
+export type BroadcastEntries = { readonly [state: string]: readonly string[] }
 
 export interface KeyedStateInfo {
   readonly id: number
@@ -107,6 +114,8 @@ export interface SubtaskSnapshot {
   readonly sink?: SubtaskSink
   /** By state name: its elements (value codec, base64). */
   readonly operatorState?: { readonly [state: string]: readonly string[] }
+  /** Of subtask 0. */
+  readonly broadcastState?: BroadcastEntries
 }
 
 export interface SubtaskSource {

@@ -40,6 +40,7 @@ const full: Manifest = sampleManifest({
       ],
     },
     { name: 'spread', kind: 'process', parallelism: 2, states: [], operatorState: { list: [['AAE='], []] } },
+    { name: 'ruled', kind: 'keyedBroadcastProcess', parallelism: 2, states: [], broadcastState: { rules: ['AAE='] } },
     {
       name: 'out',
       kind: 'sink',
@@ -186,7 +187,7 @@ describe('every field is checked for its type and range:', () => {
 })
 
 test('operators, splits, states and state ids occur once, and ids lie below the next free one', () => {
-  const [source, counts, , sink] = full.operators
+  const [source, counts, , , sink] = full.operators
   const state = { id: 1, name: 'a', kind: 'value', schema: null }
   const splits = source.source!.splits
   refuses('SNAPSHOT_DAMAGED', /operator 'lines' twice/, { operators: [source, source] })
@@ -203,10 +204,11 @@ test('operators, splits, states and state ids occur once, and ids lie below the 
   refuses('SNAPSHOT_DAMAGED', /operatorState\.x/, {
     operators: [{ ...counts, operatorState: { x: ['not a list of lists'] } }],
   })
+  refuses('SNAPSHOT_DAMAGED', /broadcastState\.x/, { operators: [{ ...counts, broadcastState: { x: [['AA==']] } }] })
 })
 
 test('what belongs to a subtask belongs to one that the operator has', () => {
-  const [source, , process, sink] = full.operators
+  const [source, , process, , sink] = full.operators
   const { splits, turns } = source.source!
   const refusesSource = (pattern: RegExp, changes: object): void =>
     refuses('SNAPSHOT_DAMAGED', pattern, { operators: [{ ...source, source: { ...source.source, ...changes } }] })

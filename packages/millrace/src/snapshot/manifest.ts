@@ -136,6 +136,7 @@ function checkOperators(fields: Fields, file: string): void {
     if (operator.has('source')) checkSource(operator.object('source'), parallelism, file)
     if (operator.has('sink')) checkSink(operator.object('sink'), parallelism, checkpoint)
     if (operator.has('operatorState')) checkOperatorState(operator.object('operatorState'), parallelism)
+    if (operator.has('broadcastState')) checkBroadcastState(operator.object('broadcastState'))
   }
 }
 
@@ -181,6 +182,13 @@ function checkOperatorState(states: Fields, parallelism: number): void {
       .list(name)
       .every(values => Array.isArray(values) && values.every(value => typeof value === 'string'))
     if (!isLists) states.fail(name, 'one list of base64 texts per subtask')
+  }
+}
+
+function checkBroadcastState(states: Fields): void {
+  for (const name of states.names()) {
+    const isList = states.list(name).every(entry => typeof entry === 'string')
+    if (!isList) states.fail(name, 'a list of base64 texts')
   }
 }
 

@@ -48,6 +48,11 @@ const plain = (name: string, ...states: string[]): OperatorSnapshot => ({
   states: [],
   operatorState: Object.fromEntries(states.map(state => [state, [[]]])),
 })
+const broadcasting = (name: string, ...states: string[]): OperatorSnapshot => ({
+  ...keyed(name, [3, 'count', 'value']),
+  kind: 'keyedBroadcastProcess',
+  broadcastState: Object.fromEntries(states.map(state => [state, []])),
+})
 
 const operator = (
   kind: string,
@@ -203,6 +208,44 @@ test('state with keys and state without do not become each other', () => {
   assert.deepEqual(gist(plan([keyed('p', [3, 'seen', 'list'])], [operator('process', 'p', [['seen', 'list']])])), [
     'refused state p.seen',
   ])
+})
+
+test('broadcast state is kept, new, dropped and renamed as other state, and needs no id', () => {
+  const now = (name: string, ...states: string[]) =>
+    operator('keyedBroadcastProcess', name, [
+      ['count', 'value'],
+      ...states.map((s): [string, string] => [s, 'broadcast']),
+    ])
+  assert.deepEqual(gist(plan([broadcasting('p', 'rules', 'old')], [now('p', 'rules', 'new')])), [
+    'kept state p.count #3',
+    'kept state p.rules',
+    'new state p.new',
+    'dropped state p.old',
+  ])
+  assert.deepEqual(gist(plan([broadcasting('p', 'rules')], [{ ...now('q', 'rules'), renamedFrom: 'p' }])), [
+    'renamed state q.count #3 from p',
+    'renamed state q.rules from p',
+  ])
+  assert.deepEqual(gist(plan([broadcasting('p', 'rules')], [])), ['dropped state p.count #3', 'dropped state p.rules'])
+})
+
+test('broadcast state, lists and keyed state do not become each other', () => {
+  const job = (kind: string, stateKind: string) => [operator(kind, 'p', [['rules', stateKind]])]
+  const refused = (before: OperatorSnapshot, after: PlannedOperator[], reason: string) => {
+    const found = plan([before], after, { allowDroppedState: true })
+    const entry = found.entries.find(({ state }) => state === 'rules')
+    assert.deepEqual([entry?.verdict, entry?.reason], ['refused', reason])
+    assert.equal(found.accepted, false)
+  }
+  const broadcast = job('keyedBroadcastProcess', 'broadcast')
+  refused(plain('p', 'rules'), broadcast, 'it was a list without keys and is broadcast state now')
+  refused(keyed('p', [3, 'rules', 'map']), broadcast, 'it was keyed state and is broadcast state now')
+  refused(
+    broadcasting('p', 'rules'),
+    job('keyedBroadcastProcess', 'map'),
+    'it was broadcast state and is keyed state now',
+  )
+  refused(broadcasting('p', 'rules'), job('process', 'list'), 'it was broadcast state and is a list without keys now')
 })
 
 test('what the job has no place for is dropped, and only with leave', () => {

@@ -138,11 +138,7 @@ function operatorEntries(
   origin: OperatorSnapshot | undefined,
   takeId: () => number,
 ): PlanEntry[] {
-  return [
-    ...connectorEntries(operator, origin),
-    ...stateEntries(operator, origin, takeId),
-    ...operatorStateEntries(operator, origin),
-  ]
+  return [...connectorEntries(operator, origin), ...stateEntries(operator, origin, takeId)]
 }
 
 /** Sources and sinks: their positions and committables. */
@@ -180,64 +176,64 @@ function takenSink(operator: PlannedOperator, origin: OperatorSnapshot): PlanEnt
   return added(operator)
 }
 
+/** How a state is held: state of one way is never read as state of another. */
+type Holding = 'keyed' | 'operator' | 'broadcast'
+
+const HELD: { readonly [H in Holding]: string } = {
+  keyed: 'keyed state',
+  operator: 'a list without keys',
+  broadcast: 'broadcast state',
+}
+
+function holdingOf({ kind }: PlannedOperator, state: { readonly kind: string }): Holding {
+  if (state.kind === 'broadcast') return 'broadcast'
+  return kind === 'process' ? 'operator' : 'keyed'
+}
+
+interface FoundState {
+  readonly name: string
+  readonly holding: Holding
+  /** Of keyed state. A snapshot does not say whether a list is split or united on restore, and need not. */
+  readonly kind: string | undefined
+  readonly id: number | undefined
+}
+
+/** Those that users declared, and the engine's own that are keyed. Its marks, such as `~ended`, come and go with their operator. */
+function statesIn({ states, operatorState = {}, broadcastState = {} }: OperatorSnapshot): FoundState[] {
+  const unkeyed = (holding: Holding) => (name: string) => ({ name, holding, kind: undefined, id: undefined })
+  return [
+    ...states.map(({ name, kind, id }) => ({ name, holding: 'keyed' as const, kind, id })),
+    ...Object.keys(operatorState)
+      .filter(name => !name.startsWith('~'))
+      .map(unkeyed('operator')),
+    ...Object.keys(broadcastState).map(unkeyed('broadcast')),
+  ]
+}
+
 function stateEntries(
   operator: PlannedOperator,
   origin: OperatorSnapshot | undefined,
   takeId: () => number,
 ): PlanEntry[] {
-  const isKeyed = operator.kind !== 'process'
-  const wanted = isKeyed ? operator.states : []
-  const found = new Map(origin?.states.map(state => [state.name, state]))
-  const entries = wanted.map((state): PlanEntry => {
-    const before = found.get(state.name)
-    if (origin?.operatorState?.[state.name] !== undefined) {
-      return {
-        ...entryOf(operator, origin, state.name),
-        verdict: 'refused',
-        reason: 'it was operator state, without keys, and is keyed now',
-      }
-    }
-    if (before === undefined) return { ...added(operator, state.name), id: takeId() }
-    if (before.kind === state.kind) return { ...taken(operator, origin!, state.name), id: before.id }
-    return {
-      ...entryOf(operator, origin, state.name),
-      verdict: 'refused',
-      reason: `it was ${before.kind} and is ${state.kind} now`,
-    }
+  const found = origin === undefined ? [] : statesIn(origin)
+  const entries = operator.states.map((state): PlanEntry => {
+    const holding = holdingOf(operator, state)
+    const before = found.find(({ name }) => name === state.name)
+    if (before === undefined) return { ...added(operator, state.name), id: holding === 'keyed' ? takeId() : undefined }
+    const reason = refusal(before, holding, state.kind)
+    if (reason !== undefined) return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason }
+    return { ...taken(operator, origin!, state.name), id: before.id }
   })
   const names = new Set(operator.states.map(({ name }) => name))
-  const gone = origin?.states.filter(({ name }) => !names.has(name)) ?? []
-  return [
-    ...entries,
-    ...gone.map(state => droppedState(origin!, state.name, state.id, `'${operator.name}' has no such state any more`)),
-  ]
+  const reason = `'${operator.name}' has no such state any more`
+  const gone = found.filter(({ name }) => !names.has(name))
+  return [...entries, ...gone.map(({ name, id }) => droppedState(origin!, name, id, reason))]
 }
 
-/** State of operators without keys: a snapshot does not say whether a list is split or united on restore, and need not. */
-function operatorStateEntries(operator: PlannedOperator, origin: OperatorSnapshot | undefined): PlanEntry[] {
-  const found = operatorStatesOf(origin)
-  const wanted = operator.kind === 'process' ? operator.states.map(({ name }) => name) : []
-  const wasKeyed = new Set(origin?.states.map(({ name }) => name))
-  const entries = wanted.map((name): PlanEntry => {
-    if (wasKeyed.has(name))
-      return {
-        ...entryOf(operator, origin, name),
-        verdict: 'refused',
-        reason: 'it was keyed state and has no keys now',
-      }
-    return found.includes(name) ? taken(operator, origin!, name) : added(operator, name)
-  })
-  const names = new Set(operator.states.map(({ name }) => name))
-  const gone = found.filter(name => !names.has(name))
-  return [
-    ...entries,
-    ...gone.map(name => droppedState(origin!, name, undefined, `'${operator.name}' has no such state any more`)),
-  ]
-}
-
-/** Those that users declared. The engine's own, such as `~ended`, come and go with their operator. */
-function operatorStatesOf(origin: OperatorSnapshot | undefined): string[] {
-  return Object.keys(origin?.operatorState ?? {}).filter(name => !name.startsWith('~'))
+function refusal(before: FoundState, holding: Holding, kind: string): string | undefined {
+  if (before.holding !== holding) return `it was ${HELD[before.holding]} and is ${HELD[holding]} now`
+  if (before.kind === undefined || before.kind === kind) return undefined
+  return `it was ${before.kind} and is ${kind} now`
 }
 
 /** An operator of the snapshot that nobody in the job takes over. */
@@ -246,8 +242,7 @@ function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
   return [
     ...(origin.source === undefined ? [] : [removedSource(origin)]),
     ...(origin.sink === undefined ? [] : removedSink(origin)),
-    ...origin.states.map(({ name, id }) => droppedState(origin, name, id, reason)),
-    ...operatorStatesOf(origin).map(name => droppedState(origin, name, undefined, reason)),
+    ...statesIn(origin).map(({ name, id }) => droppedState(origin, name, id, reason)),
   ]
 }
 

@@ -31,6 +31,9 @@ export interface ValueStateOptions<T> extends StateOptions<T> {
   readonly default?: T
 }
 
+/** Broadcast state does not expire: a clock is not the same in all subtasks, and their copies would differ. */
+export type BroadcastStateOptions = Omit<StateOptions, 'ttl'>
+
 /** Folds records into an accumulator and the accumulator into a result. Must be deterministic and free of side effects. */
 export interface Aggregator<T, A, R> {
   /**
@@ -79,6 +82,12 @@ export interface UnionListDeclaration<T> {
   readonly options: StateOptions
   readonly _element?: T
 }
+/** Not a StateDeclaration: it is no key's, and every subtask has all of it. */
+export interface BroadcastDeclaration<K extends Key, V> {
+  readonly kind: 'broadcast'
+  readonly options: BroadcastStateOptions
+  readonly _entry?: [K, V]
+}
 export interface MapDeclaration<K extends Key, V> {
   readonly kind: 'map'
   readonly options: StateOptions
@@ -108,6 +117,9 @@ export type StateShape = { readonly [name: string]: StateDeclaration }
 /** State of an operator that is not keyed: `list` is split when the parallelism changes, every subtask gets all of a `unionList`. */
 export type OperatorStateShape = { readonly [name: string]: ListDeclaration<any> | UnionListDeclaration<any> }
 
+/** Broadcast state of a keyed operator that is connected to a broadcast stream. */
+export type BroadcastStateShape = { readonly [name: string]: BroadcastDeclaration<any, any> }
+
 // --------------------------------------------------------------------------------------------------- what user functions see
 
 export interface ValueState<T> {
@@ -134,6 +146,20 @@ export interface MapState<K extends Key, V> {
   entries(): Iterable<[K, V]>
   keys(): Iterable<K>
   values(): Iterable<V>
+  clear(): void
+}
+/** Broadcast state as `onRecord` and `onTimer` see it. Iterates in the order of the keys, as map state. */
+export interface ReadOnlyBroadcastState<K extends Key, V> {
+  get(key: K): V | undefined
+  has(key: K): boolean
+  entries(): Iterable<readonly [K, V]>
+  keys(): Iterable<K>
+  values(): Iterable<V>
+}
+/** Broadcast state as `onBroadcast` sees it. */
+export interface BroadcastState<K extends Key, V> extends ReadOnlyBroadcastState<K, V> {
+  set(key: K, value: V): void
+  delete(key: K): void
   clear(): void
 }
 export interface ReducingState<T> {

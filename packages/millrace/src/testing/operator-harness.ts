@@ -17,27 +17,36 @@ import { collection } from '../connectors/index.ts'
 import { jobStates, planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
 import { buildOperators, type Operators } from '../runtime/build.ts'
 import { SlotExchange } from '../runtime/exchange/index.ts'
+import type { SourceTask } from '../runtime/operators/source-task.ts'
 import { Counters, type Services } from '../runtime/services.ts'
+import type { BroadcastEntries } from '../snapshot/manifest-types.ts'
 import { HeapBackend, type EntryConsumer } from '../state/index.ts'
 import { restoredFrom } from './connector-context.ts'
 
-/** One step of the script. A watermark of Infinity is the end of bounded input; the script's end implies none. */
-export type Step<T> =
+/**
+ * One step of the script. A watermark of Infinity is the end of bounded input; the script's end implies none. It goes to both inputs
+ * unless it says `of` which.
+ */
+export type Step<T, U = never> =
   | { readonly record: T; readonly timestamp?: number }
-  | { readonly watermark: number }
+  | { readonly second: U; readonly timestamp?: number }
+  | { readonly watermark: number; readonly of?: 'input' | 'second' }
   | { readonly processingTime: number }
 
-export interface OperatorCheck<T, R> {
-  /** The part of a job under test: `stream => stream.keyBy(…).process(…)`. Must not keep state of its own in closures. */
-  readonly flow: (input: Stream<T>) => Stream<R>
-  readonly steps: readonly Step<T>[]
+export interface OperatorCheck<T, R, U = never> {
+  /**
+   * The part of a job under test: `stream => stream.keyBy(…).process(…)`, or of two streams: `(stream, second) =>
+   * stream.keyBy(…).connect(second.broadcast()).process(…)`. Must not keep state of its own in closures.
+   */
+  readonly flow: (input: Stream<T>, second: Stream<U>) => Stream<R>
+  readonly steps: readonly Step<T, U>[]
   /** Everything that is emitted, in order. */
   readonly emits: readonly R[]
   readonly maxParallelism?: number
 }
 
 /** Rejects with an AssertionError when the output differs, with STATE_MUTATED when a value was changed in place. */
-export async function checkOperator<T, R>(check: OperatorCheck<T, R>): Promise<void> {
+export async function checkOperator<T, R, U = never>(check: OperatorCheck<T, R, U>): Promise<void> {
   for (const mode of ['all at once', 'restored between steps', 'snapshot written a step later'] as const) {
     const harness = new Harness(check)
     await harness.open()
@@ -61,9 +70,13 @@ export async function checkOperator<T, R>(check: OperatorCheck<T, R>): Promise<v
 interface Snapshot {
   readonly entries: Map<string, { readonly op: number; readonly value: Uint8Array }>
   readonly operatorState: ReadonlyMap<string, { readonly [state: string]: readonly string[] }>
+  readonly broadcastState: ReadonlyMap<string, BroadcastEntries>
 }
 
-class Harness<T, R> {
+/** Of the two inputs, in the order of the sources. */
+type Watermarks = readonly [number, number]
+
+class Harness<T, R, U> {
   private readonly maxParallelism: number
   private readonly plan: ExecutionPlan
   private readonly stateIds: { [operator: string]: { [state: string]: number } } = {}
@@ -73,22 +86,26 @@ class Harness<T, R> {
   private backend!: HeapBackend
   private operators!: Operators
   private services!: Services
-  private watermark = -Infinity
+  private watermarks: Watermarks = [-Infinity, -Infinity]
   private checkpointId = 0
   /** What the last snapshot held, to tell what changed without being set. */
   private before: Snapshot['entries'] = new Map()
-  private last: Snapshot = { entries: new Map(), operatorState: new Map() }
+  private last: Snapshot = { entries: new Map(), operatorState: new Map(), broadcastState: new Map() }
 
-  constructor(check: OperatorCheck<T, R>) {
+  constructor(check: OperatorCheck<T, R, U>) {
     this.maxParallelism = check.maxParallelism ?? 8
     const job = defineJob('operator-under-test', flow => {
-      check.flow(flow.source('input', collection<T>([]))).sink('output', this.sink())
+      const input = flow.source('input', collection<T>([]))
+      const second = flow.source('second', collection<U>([]))
+      check.flow(input, second).sink('output', this.sink())
     })
     this.plan = planExecution(planJob(buildGraph(job, {})), 1, this.maxParallelism)
     let id = 1
     for (const { name, kind, states } of jobStates(this.plan.job.graph).operators) {
       if (kind === 'process') continue
-      for (const state of states) (this.stateIds[name] ??= {})[state.name] = id++
+      for (const state of states) {
+        if (state.kind !== 'broadcast') (this.stateIds[name] ??= {})[state.name] = id++
+      }
     }
   }
 
@@ -129,29 +146,42 @@ class Harness<T, R> {
 
   // ----------------------------------------------------------------------------------------------------------- steps
 
-  apply(step: Step<T>): void {
-    const [source] = this.operators.sources
-    if ('record' in step) {
-      this.services.chain.timestamp = step.timestamp ?? NaN
-      source.push(step.record)
-      this.services.chain.timestamp = NaN
-    } else if ('watermark' in step) {
-      this.watermark = step.watermark
-      source.watermark(step.watermark)
+  apply(step: Step<T, U>): void {
+    const [input, second] = this.operators.sources
+    if ('record' in step) this.push(input, step.record, step.timestamp)
+    else if ('second' in step) this.push(second, step.second, step.timestamp)
+    else if ('watermark' in step) {
+      const { watermark, of } = step
+      const before = this.watermarks
+      this.watermarks = [of === 'second' ? before[0] : watermark, of === 'input' ? before[1] : watermark]
+      this.advance(before)
     } else {
       this.clock.nowMs = step.processingTime
       for (const operator of this.operators.keyed) operator.processingTime(step.processingTime)
     }
   }
 
+  private push(source: SourceTask, record: T | U, timestamp = NaN): void {
+    this.services.chain.timestamp = timestamp
+    source.push(record)
+    this.services.chain.timestamp = NaN
+  }
+
+  /** Tells the inputs their watermarks, as far as they have changed. */
+  private advance(before: Watermarks): void {
+    for (const [index, time] of this.watermarks.entries()) {
+      if (time > before[index]) this.operators.sources[index].watermark(time)
+    }
+  }
+
   /** Takes the step on an instance that is about to be replaced. */
-  applyDiscarding(step: Step<T>): void {
-    const { watermark, clock } = this
+  applyDiscarding(step: Step<T, U>): void {
+    const { watermarks, clock } = this
     const nowMs = clock.nowMs
     this.collecting = false
     this.apply(step)
     this.collecting = true
-    this.watermark = watermark
+    this.watermarks = watermarks
     clock.nowMs = nowMs
   }
 
@@ -187,7 +217,7 @@ class Harness<T, R> {
 
   /** The state at the call; `meanwhile` runs after the barrier and before anything is written. */
   snapshotWhile(meanwhile: () => void): Snapshot {
-    const operatorState = this.operatorState()
+    const operators = this.operatorSnapshots()
     const base = this.checkpointId === 0 ? undefined : this.checkpointId
     const id = ++this.checkpointId
     this.backend.freeze({ checkpointId: id, baseCheckpointId: base, full: base === undefined })
@@ -197,7 +227,7 @@ class Harness<T, R> {
       if (entry.op === TOMBSTONE) entries.delete(key)
       else entries.set(key, entry)
     }
-    return { entries, operatorState }
+    return { entries, ...operators }
   }
 
   /** A new instance with the snapshot's state. */
@@ -211,12 +241,19 @@ class Harness<T, R> {
     }
     this.backend.restoreEnd()
     for (const operator of this.operators.processes) operator.restore(snapshot.operatorState.get(operator.name) ?? {})
+    for (const operator of this.operators.broadcasts) {
+      operator.restore(snapshot.broadcastState.get(operator.node.name) ?? {})
+    }
     this.before = snapshot.entries
-    if (this.watermark !== -Infinity) this.operators.sources[0].watermark(this.watermark)
+    this.advance([-Infinity, -Infinity])
   }
 
-  private operatorState(): Snapshot['operatorState'] {
-    return new Map(this.operators.processes.map(operator => [operator.name, operator.snapshot()] as const))
+  private operatorSnapshots(): Pick<Snapshot, 'operatorState' | 'broadcastState'> {
+    const { processes, broadcasts } = this.operators
+    return {
+      operatorState: new Map(processes.map(operator => [operator.name, operator.snapshot()])),
+      broadcastState: new Map(broadcasts.map(operator => [operator.node.name, operator.snapshot()])),
+    }
   }
 
   private collect(): Snapshot['entries'] {

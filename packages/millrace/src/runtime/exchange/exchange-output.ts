@@ -1,10 +1,19 @@
 /**
- * Where a producer's records leave for the subtasks of a reader: by the hash of their key, or by turns. The reader's subtask in the own
- * slot is called directly; nothing is encoded for it.
+ * Where a producer's records leave for the subtasks of a reader: by the hash of their key, by turns, or each to all of them. The
+ * reader's subtask in the own slot is called directly; nothing is encoded for it.
  */
 import { hashKeyInt32, keyGroupOfHash, subtaskOfKeyGroup } from '../../codec/index.ts'
 import type { Exchange } from '../../graph/index.ts'
-import { hashLink, privateCopy, rebalanceLink, type ChainContext, type Fail, type Input, type Push } from '../chain.ts'
+import {
+  broadcastLink,
+  hashLink,
+  privateCopy,
+  rebalanceLink,
+  type ChainContext,
+  type Fail,
+  type Input,
+  type Push,
+} from '../chain.ts'
 import type { ChannelWriter } from './channel-writer.ts'
 
 export interface OutputOptions {
@@ -29,7 +38,7 @@ export class ExchangeOutput implements Input {
   constructor(options: OutputOptions) {
     this.writers = options.writers.filter(writer => writer !== undefined)
     this.direct = options.direct
-    this.push = options.exchange.partitioning === 'hash' ? byHash(options) : byTurns(options)
+    this.push = LINKS[options.exchange.partitioning](options)
   }
 
   watermark(time: number): void {
@@ -95,4 +104,15 @@ function byTurns({ slot, chain, writers, direct, exchange, fail }: OutputOptions
     chain,
     fail,
   )
+}
+
+function toAll({ chain, writers, direct, fail }: OutputOptions): Push {
+  const others = writers.filter(writer => writer !== undefined)
+  return privateCopy(broadcastLink)(direct?.push ?? (() => undefined), others, chain, fail)
+}
+
+const LINKS: { readonly [P in Exchange['partitioning']]: (options: OutputOptions) => Push } = {
+  hash: byHash,
+  rebalance: byTurns,
+  broadcast: toAll,
 }

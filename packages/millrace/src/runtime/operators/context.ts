@@ -12,14 +12,12 @@ export class OperatorContext {
   readonly output: (tag: { readonly name: string }, value: unknown) => void
   readonly metrics: { counter(name: string): Counter }
   readonly log: Log
-  readonly state: object
   protected readonly operator: string
   protected readonly services: Services
 
-  constructor(operator: string, state: object, outputs: Outputs, services: Services) {
+  constructor(operator: string, outputs: Outputs, services: Services) {
     this.operator = operator
     this.services = services
-    this.state = state
     this.emit = outputs.main.push
     this.output = (tag, value) => outputs.side(tag.name, value)
     this.metrics = { counter: name => services.counters.counter(operator, name) }
@@ -33,20 +31,74 @@ export class OperatorContext {
   }
 }
 
+export class ProcessContext extends OperatorContext {
+  readonly state: object
+
+  constructor(operator: string, state: object, outputs: Outputs, services: Services) {
+    super(operator, outputs, services)
+    this.state = state
+  }
+}
+
+/** What an operator has per key. */
+export interface KeyedParts {
+  readonly state: object
+  readonly keys: KeyContext
+  readonly timers: Timers
+  /** To be read only; empty where nothing is broadcast. */
+  readonly broadcastState: object
+}
+
 export class KeyedContext extends OperatorContext {
   timeDomain: 'event' | 'processing' = 'event'
+  readonly state: object
   readonly timers: Timers
+  readonly broadcastState: object
   private readonly keys: KeyContext
 
-  constructor(operator: string, state: object, outputs: Outputs, services: Services, keys: KeyContext, timers: Timers) {
-    super(operator, state, outputs, services)
+  constructor(
+    operator: string,
+    { state, keys, timers, broadcastState }: KeyedParts,
+    outputs: Outputs,
+    services: Services,
+  ) {
+    super(operator, outputs, services)
+    this.state = state
     this.keys = keys
     this.timers = timers
+    this.broadcastState = broadcastState
   }
 
   get key(): Key {
     return this.keys.key
   }
+}
+
+/** In `onBroadcast`: what belongs to a key is out of reach there. */
+export class BroadcastContext extends OperatorContext {
+  readonly broadcastState: object
+
+  constructor(operator: string, broadcastState: object, outputs: Outputs, services: Services) {
+    super(operator, outputs, services)
+    this.broadcastState = broadcastState
+  }
+
+  get key(): never {
+    throw noKey('key')
+  }
+  get state(): never {
+    throw noKey('state')
+  }
+  get timers(): never {
+    throw noKey('timers')
+  }
+}
+
+function noKey(property: string): MillraceError {
+  return new MillraceError(
+    'USER_FUNCTION_FAILED',
+    `onBroadcast asked for ctx.${property}, but a broadcast record has no key; keep what it says in ctx.broadcastState and use it in onRecord`,
+  )
 }
 
 export class Timers {

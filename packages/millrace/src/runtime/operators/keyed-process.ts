@@ -1,5 +1,10 @@
 /** A keyed process operator: user callbacks over state and timers of the record's key. `reduce` and `aggregate` are built on it. */
-import { EVENT_TIMERS, PROCESSING_TIMERS, type KeyedProcessNode } from '../../graph/index.ts'
+import {
+  EVENT_TIMERS,
+  PROCESSING_TIMERS,
+  type KeyedBroadcastProcessNode,
+  type KeyedProcessNode,
+} from '../../graph/index.ts'
 import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
 import { keyedHashLink, keyedLink, privateCopy, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
@@ -10,7 +15,7 @@ import { KeyedContext, NoTimers, Timers } from './context.ts'
 export class KeyedProcessOperator implements Input {
   readonly push: Push
   readonly pushKeyed: PushKeyed
-  private readonly node: KeyedProcessNode
+  private readonly node: KeyedProcessNode | KeyedBroadcastProcessNode
   private readonly states: KeyedStates
   private readonly outputs: Outputs
   private readonly services: Services
@@ -19,11 +24,12 @@ export class KeyedProcessOperator implements Input {
   private readonly processingTimers: TimerStore | undefined
 
   constructor(
-    node: KeyedProcessNode,
+    node: KeyedProcessNode | KeyedBroadcastProcessNode,
     states: KeyedStates,
     stateId: (state: string) => StateId,
     outputs: Outputs,
     services: Services,
+    broadcastState: object = {},
   ) {
     this.node = node
     this.states = states
@@ -39,7 +45,8 @@ export class KeyedProcessOperator implements Input {
     const timers =
       this.eventTimers === undefined ? new NoTimers(node.name) : new Timers(this.eventTimers, this.processingTimers!)
     const keys = states.keys
-    this.ctx = new KeyedContext(node.name, handles, outputs, services, keys, timers as Timers)
+    const parts = { state: handles, keys, timers: timers as Timers, broadcastState }
+    this.ctx = new KeyedContext(node.name, parts, outputs, services)
     const fail = (error: unknown, record: unknown) =>
       failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
     const promise = () => {

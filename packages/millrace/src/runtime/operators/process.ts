@@ -6,14 +6,14 @@ import { privateCopy, processLink, type Input, type Push } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
-import { OperatorContext } from './context.ts'
+import { ProcessContext } from './context.ts'
 
 export class ProcessOperator implements Input {
   readonly push: Push
   readonly name: string
   readonly node: ProcessNode
   private readonly outputs: Outputs
-  private readonly ctx: OperatorContext
+  private readonly ctx: ProcessContext
   private readonly lists = new Map<string, OperatorList>()
   /** The end of input was seen: kept in the snapshot, so that `onEnd` runs once. */
   private ended = false
@@ -23,7 +23,7 @@ export class ProcessOperator implements Input {
     this.name = node.name
     this.outputs = outputs
     for (const name of Object.keys(node.state)) this.lists.set(name, new OperatorList())
-    this.ctx = new OperatorContext(node.name, Object.fromEntries(this.lists), outputs, services)
+    this.ctx = new ProcessContext(node.name, Object.fromEntries(this.lists), outputs, services)
     const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
     const promise = () => {
       throw promiseFailure(node.name, 'onRecord')

@@ -1,0 +1,147 @@
+/**
+ * Broadcast state of one subtask: a map in memory, iterated in the order of the keys.
+ *
+ * It is read for every record of the keyed stream and written seldom, so what iteration hands out is made once after a change. The same
+ * goes for a checkpoint: an entry is encoded when it has changed.
+ */
+import { MillraceError } from '../../base/errors.ts'
+import {
+  ByteReader,
+  ByteWriter,
+  compareKeys,
+  decodeValue,
+  encodeValue,
+  keyIdentity,
+  type Key,
+} from '../../codec/index.ts'
+import type { BroadcastState } from '../../state/index.ts'
+
+interface Entry {
+  readonly pair: readonly [Key, unknown]
+  /** As the manifest holds it, once that was asked for. */
+  encoded: string | undefined
+}
+
+interface Sorted {
+  readonly pairs: readonly (readonly [Key, unknown])[]
+  readonly keys: readonly Key[]
+  readonly values: readonly unknown[]
+  readonly entries: readonly Entry[]
+}
+
+export class BroadcastMap implements BroadcastState<Key, unknown> {
+  private readonly map = new Map<unknown, Entry>()
+  /** Undefined after a change. */
+  private cached: Sorted | undefined
+
+  get(key: Key): unknown {
+    return this.map.get(keyIdentity(key))?.pair[1]
+  }
+
+  has(key: Key): boolean {
+    return this.map.has(keyIdentity(key))
+  }
+
+  entries(): Iterable<readonly [Key, unknown]> {
+    return this.sorted().pairs
+  }
+
+  keys(): Iterable<Key> {
+    return this.sorted().keys
+  }
+
+  values(): Iterable<unknown> {
+    return this.sorted().values
+  }
+
+  set(key: Key, value: unknown): void {
+    this.map.set(keyIdentity(key), { pair: Object.freeze([key, value] as const), encoded: undefined })
+    this.cached = undefined
+  }
+
+  delete(key: Key): void {
+    if (this.map.delete(keyIdentity(key))) this.cached = undefined
+  }
+
+  clear(): void {
+    this.map.clear()
+    this.cached = undefined
+  }
+
+  /** Its entries, each in the value codec as base64. */
+  snapshot(): string[] {
+    return this.sorted().entries.map(entry => (entry.encoded ??= encode(entry.pair)))
+  }
+
+  restore(entries: readonly string[]): void {
+    this.clear()
+    for (const encoded of entries) this.set(...decode(encoded))
+  }
+
+  private sorted(): Sorted {
+    if (this.cached !== undefined) return this.cached
+    const entries = [...this.map.values()].sort((a, b) => compareKeys(a.pair[0], b.pair[0]))
+    return (this.cached = {
+      entries,
+      pairs: Object.freeze(entries.map(({ pair }) => pair)),
+      keys: Object.freeze(entries.map(({ pair }) => pair[0])),
+      values: Object.freeze(entries.map(({ pair }) => pair[1])),
+    })
+  }
+}
+
+function encode(pair: readonly [Key, unknown]): string {
+  const out = new ByteWriter()
+  encodeValue(pair, out)
+  return Buffer.from(out.view()).toString('base64')
+}
+
+function decode(encoded: string): [Key, unknown] {
+  const bytes = Buffer.from(encoded, 'base64')
+  const reader = new ByteReader()
+  reader.reset(bytes, 0, bytes.length)
+  return decodeValue(reader) as [Key, unknown]
+}
+
+/** What `onRecord` and `onTimer` see: types forbid the writing methods already, this is for those who go without. */
+export class ReadOnlyBroadcastMap implements BroadcastState<Key, unknown> {
+  private readonly map: BroadcastMap
+  private readonly name: string
+
+  constructor(map: BroadcastMap, name: string) {
+    this.map = map
+    this.name = name
+  }
+
+  get(key: Key): unknown {
+    return this.map.get(key)
+  }
+  has(key: Key): boolean {
+    return this.map.has(key)
+  }
+  entries(): Iterable<readonly [Key, unknown]> {
+    return this.map.entries()
+  }
+  keys(): Iterable<Key> {
+    return this.map.keys()
+  }
+  values(): Iterable<unknown> {
+    return this.map.values()
+  }
+  set(): never {
+    throw this.refusal('set')
+  }
+  delete(): never {
+    throw this.refusal('delete')
+  }
+  clear(): never {
+    throw this.refusal('clear')
+  }
+
+  private refusal(method: string): MillraceError {
+    return new MillraceError(
+      'USER_FUNCTION_FAILED',
+      `${method} of broadcast state '${this.name}' was called outside of onBroadcast; only there every subtask does the same to its copy`,
+    )
+  }
+}

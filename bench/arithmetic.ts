@@ -14,6 +14,12 @@ export function random(n: number, salt: number): number {
   return mix32((Math.imul(n, 0x9e3779b1) + Math.imul(salt, 0x85ebca77) + 42) | 0) >>> 0
 }
 
+/** An integer in [1, 2^octaves), of two random ones: every power of two as likely as the next. */
+export function logUniform(octave: number, within: number, octaves: number): number {
+  const bits = octave % octaves
+  return (1 << bits) + (within & ((1 << bits) - 1))
+}
+
 const FNV_OFFSET = 0x811c9dc5 | 0
 
 /** FNV-1a over UTF-8 bytes. */

@@ -1,11 +1,10 @@
 /**
- * The five-operator chain: what the engine adds to a record. `node bench/chain.ts [records]`
+ * The five-operator chain: what the engine adds to a record. `npm run bench -- chain`
  *
  * source -> map -> filter -> map -> process -> sink, built by the engine's own builder, driven by calling the source's output. Four
  * such chains run in turn in one isolate, since a chain that is alone is easy for V8. `shared` is the same with the factories used
  * as they are; `loop` is the same arithmetic in one plain function.
  */
-import { pathToFileURL } from 'node:url'
 import { blackhole, collection, defineJob } from 'millrace'
 import { buildGraph } from '../packages/millrace/src/api/index.ts'
 import { planExecution, planJob } from '../packages/millrace/src/graph/index.ts'
@@ -15,6 +14,7 @@ import { usePrivateCopies, type Push } from '../packages/millrace/src/runtime/ch
 import { Counters } from '../packages/millrace/src/runtime/services.ts'
 import { HeapBackend } from '../packages/millrace/src/state/index.ts'
 import { restoredFrom } from '../packages/millrace/src/testing/connector-context.ts'
+import { median } from './meter.ts'
 
 const CHAINS = 4
 
@@ -121,11 +121,10 @@ export async function benchChain(records: number): Promise<ChainResult> {
     samples.sharedNs.push(measure(shared, records))
     samples.loopNs.push(measure(loops, records))
   }
-  const median = (values: number[]) => values.slice(1).sort((a, b) => a - b)[2]
-  return { privateNs: median(samples.privateNs), sharedNs: median(samples.sharedNs), loopNs: median(samples.loopNs) }
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const result = await benchChain(Number(process.argv[2] ?? 4_000_000))
-  console.log(JSON.stringify({ bench: 'chain', operators: 5, chains: CHAINS, ...result }))
+  const afterWarmUp = (values: number[]) => median(values.slice(1))
+  return {
+    privateNs: afterWarmUp(samples.privateNs),
+    sharedNs: afterWarmUp(samples.sharedNs),
+    loopNs: afterWarmUp(samples.loopNs),
+  }
 }

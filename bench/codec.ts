@@ -1,5 +1,4 @@
-/** `node bench/codec.ts [ROUNDS]`: nanoseconds to encode and decode a value, to hash a key, and to find a hash's key group. */
-import { pathToFileURL } from 'node:url'
+/** `npm run bench -- codec`: nanoseconds to encode and decode a value, to hash a key, and to find a hash's key group. */
 import {
   ByteReader,
   ByteWriter,
@@ -9,6 +8,7 @@ import {
   keyGroupOfHash,
 } from '../packages/millrace/src/codec/index.ts'
 import { random } from './arithmetic.ts'
+import { median } from './meter.ts'
 
 export interface CodecResult {
   readonly encodeNs: number
@@ -21,8 +21,9 @@ export interface CodecResult {
 const COUNT = 1024
 const TIMES = 7
 
-/** Medians of seven, `rounds` times over 1024 values of five numbers and two strings, and as many keys. */
-export function benchCodec(rounds: number): CodecResult {
+/** Medians of seven; each of about so many values of five numbers and two strings, and as many keys. */
+export function benchCodec(count: number): CodecResult {
+  const rounds = Math.ceil(count / COUNT)
   const numbers = Array.from({ length: COUNT }, (_, n) => random(n, 1))
   const strings = numbers.map(n => n.toString(16).padStart(8, '0'))
   const values = numbers.map((n, i) => ({
@@ -47,7 +48,7 @@ export function benchCodec(rounds: number): CodecResult {
       for (let round = 0; round < rounds; round++) for (let i = 0; i < COUNT; i++) sink ^= work(i)
       return ((performance.now() - startedMs) * 1e6) / (rounds * COUNT)
     })
-    return samples.sort((a, b) => a - b)[TIMES >> 1]
+    return median(samples)
   }
   const result = {
     encodeNs: measure(i => {
@@ -62,8 +63,4 @@ export function benchCodec(rounds: number): CodecResult {
   }
   if (sink === 0.5) throw new Error('never: it keeps the loops from being left out')
   return result
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  console.log(JSON.stringify({ bench: 'codec', ...benchCodec(Number(process.argv[2] ?? 1000)) }))
 }

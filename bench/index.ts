@@ -1,24 +1,51 @@
-/** `npm run bench -- w1 | nexmark | state | chain | codec | rows`: a benchmark by name, its options behind it. Each prints lines of JSON. */
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
+/**
+ * `npm run bench -- NAME [options]`: one run of a benchmark in this process, its line of JSON on stdout. The exit status is 1 when its
+ * checksum is not the one that every engine gets.
+ */
+import { enableCompileCache } from 'node:module'
+import { parseOptions, USAGE } from './args.ts'
+import { benchPlain, MICRO, WORKLOADS } from './benchmarks.ts'
+import type { Result } from './meter.ts'
 
-const BENCHMARKS: { readonly [name: string]: string } = {
-  w1: 'w1/index.ts',
-  nexmark: 'nexmark/index.ts',
-  state: 'state/index.ts',
-  chain: 'chain.ts',
-  codec: 'codec.ts',
-  rows: 'rows.ts',
+// As the command does.
+enableCompileCache()
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  console.error(error)
+  process.exitCode = 1
 }
 
-const [name = '', ...options] = process.argv.slice(2)
-const script = BENCHMARKS[name.toLowerCase()]
-if (script === undefined) {
-  console.error(
-    `usage: npm run bench -- ${Object.keys(BENCHMARKS).join(' | ')} [options]; docs/benchmarks.md says what they measure`,
-  )
-  process.exitCode = 2
-} else {
-  const { status } = spawnSync(process.execPath, [join(import.meta.dirname, script), ...options], { stdio: 'inherit' })
-  process.exitCode = status ?? 1
+async function main(args: readonly string[]): Promise<number> {
+  let parsed: ReturnType<typeof parseOptions>
+  try {
+    parsed = parseOptions(args)
+  } catch (error) {
+    return usage((error as Error).message)
+  }
+  const {
+    names: [name, ...more],
+    options,
+  } = parsed
+  if (name === undefined || more.length > 0) return usage('the name of one benchmark is wanted')
+  if (name in MICRO) {
+    console.log(JSON.stringify({ bench: name, ...(await MICRO[name](options)) }))
+    return 0
+  }
+  if (!(name in WORKLOADS)) return usage(`there is no benchmark '${name}'`)
+  return report(await (options.plain ? benchPlain(name, options) : WORKLOADS[name](options)))
+}
+
+function report({ line, expected }: Result): number {
+  console.log(JSON.stringify(line))
+  if (expected === undefined || expected === line.checksum) return 0
+  console.error(`${line.workload}: the checksum is ${line.checksum}, but must be ${expected}`)
+  return 1
+}
+
+function usage(problem: string): number {
+  const names = [...Object.keys(WORKLOADS), ...Object.keys(MICRO)].join(' | ')
+  console.error(`${problem}\nusage: npm run bench -- ${names}\n  ${USAGE}\nbench/WORKLOADS.md says what they compute`)
+  return 2
 }

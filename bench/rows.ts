@@ -1,10 +1,10 @@
 /**
- * `node bench/rows.ts [ROUNDS]`: nanoseconds of CPU to write a record into a page and to read it again, for several kinds of records. Each
+ * `npm run bench -- rows`: nanoseconds of CPU to write a record into a page and to read it again, for several kinds of records. Each
  * kind has a writer and a reader of its own, as every edge of a job has; all take turns in one isolate.
  */
-import { pathToFileURL } from 'node:url'
 import { RowReader, RowWriter } from '../packages/millrace/src/codec/index.ts'
 import { random } from './arithmetic.ts'
+import { median } from './meter.ts'
 import { eventOf, type Event } from './nexmark/events.ts'
 
 const COUNT = 1024
@@ -109,20 +109,16 @@ class Edge {
   }
 }
 
-/** Medians of seven, each `rounds` times over 1024 records of each kind. */
-export function benchRows(rounds: number): { readonly [kind: string]: RowTimes } {
+/** Medians of seven, each of about so many records of each kind. */
+export function benchRows(count: number): { readonly [kind: string]: RowTimes } {
+  const rounds = Math.ceil(count / COUNT)
   const edges = Object.entries(KINDS).map(([kind, recordOf]) => ({ kind, edge: new Edge(recordOf) }))
   for (let time = 0; time < TIMES; time++) for (const { edge } of edges) edge.measure(rounds)
-  const median = (samples: number[]) => Math.round(samples.sort((a, b) => a - b)[TIMES >> 1] * 10) / 10
+  const rounded = (samples: readonly number[]) => Math.round(median(samples) * 10) / 10
   return Object.fromEntries(
     edges.map(({ kind, edge }) => [
       kind,
-      { encodeNs: median(edge.encodeNs), decodeNs: median(edge.decodeNs), sizeBytes: Math.round(edge.sizeBytes) },
+      { encodeNs: rounded(edge.encodeNs), decodeNs: rounded(edge.decodeNs), sizeBytes: Math.round(edge.sizeBytes) },
     ]),
   )
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  for (const [kind, times] of Object.entries(benchRows(Number(process.argv[2] ?? 200))))
-    console.log(JSON.stringify({ bench: 'rows', kind, ...times }))
 }

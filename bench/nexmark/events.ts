@@ -2,7 +2,7 @@
  * Nexmark's events: persons, auctions and bids of an auction house, 1 : 3 : 46, computed from their number alone. 10,000 events are a
  * second of event time, in order. A function of `n`, so that a source can be restored at any event.
  */
-import { mix32, random } from '../arithmetic.ts'
+import { logUniform, mix32, random } from '../arithmetic.ts'
 
 export interface Person {
   readonly kind: 'person'
@@ -107,7 +107,7 @@ function auctionOf(n: number, id: number, lastPerson: number, time: number): Auc
     itemName: `item-${id % 1000}`,
     description: EXTRAS[random(n, 21) % EXTRAS.length],
     initialBid,
-    reserve: initialBid + logUniform(random(n, 24), random(n, 25)),
+    reserve: initialBid + logUniform(random(n, 24), random(n, 25), OCTAVES),
     category: 10 + (random(n, 26) % 5),
     seller:
       random(n, 27) % 4 === 0
@@ -146,11 +146,5 @@ function hottest(last: number): number {
 }
 
 function amount(n: number, salt: number): number {
-  return logUniform(random(n, salt), random(n, salt + 1)) * 100
-}
-
-/** An integer in [1, 2^20): every power of two as likely as the next. */
-function logUniform(octave: number, within: number): number {
-  const bits = octave % OCTAVES
-  return (1 << bits) + (within & ((1 << bits) - 1))
+  return logUniform(random(n, salt), random(n, salt + 1), OCTAVES) * 100
 }

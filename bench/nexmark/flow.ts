@@ -2,13 +2,14 @@
 import { generator, type Flow, type Stream } from 'millrace'
 import { eventOf, type Auction, type Bid, type Event, type Person } from './events.ts'
 
-export const OPTIONS = { params: { events: 20_000_000 } }
+export const OPTIONS = { params: { events: 20_000_000, splits: 1 } }
 
 export function events(flow: Flow<typeof OPTIONS.params>): Stream<Event> {
-  return flow.source('events', generator({ count: flow.params.events, next: eventOf }))
+  const { events: count, splits } = flow.params
+  return flow.source('events', generator({ count, splits, next: eventOf }))
 }
 
-/** Event time is a property of the events, and they are in order. */
+/** Event time is a property of the events, and they are in order in each split. */
 export function timed<E extends Event>(stream: Stream<E>): Stream<E> {
   return stream.eventTime(event => event.time)
 }

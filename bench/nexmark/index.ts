@@ -1,63 +1,25 @@
-/**
- * `node bench/nexmark/index.ts [QUERY…] [--events N] [--runs N] [--interval MS]`: Nexmark queries on Millrace, exactly-once with a
- * checkpoint every second, each run in a process of its own. A line of JSON per run, as WORKLOADS.md describes it.
- */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
+/** A Nexmark query. */
+import type { Options } from '../args.ts'
+import { totalOf } from '../checksum-sink.ts'
+import { expectedQuery, QUERIES } from '../full-size.ts'
+import { Meter, type Result } from '../meter.ts'
+import { runWorkload } from '../run.ts'
+import { withDirectory } from '../directory.ts'
 
-/** How many events a run has by default, and the checksum that every engine gets for so many. */
-export const QUERIES: { readonly [query: string]: { readonly events: number; readonly checksum: string } } = {
-  q1: { events: 20_000_000, checksum: '7860d68e0e975ed7-18400000' },
-  q2: { events: 20_000_000, checksum: '85d5903fe0476e00-152510' },
-  q3: { events: 20_000_000, checksum: '1cdc3a5cbbedc427-118122' },
-  q5: { events: 5_000_000, checksum: 'bbe77c1380c9af2b-262' },
-  q7: { events: 5_000_000, checksum: '5df1e1b66edd56f6-50' },
-  q8: { events: 20_000_000, checksum: '756b993a450cf811-168140' },
-  q11: { events: 5_000_000, checksum: '9bda905fb37a2892-99918' },
-}
+const INTERVAL_MS = 1000
 
-export interface NexmarkResult {
-  readonly workload: string
-  readonly events: number
-  readonly checkpoints: number
-  readonly checksum: string
-  readonly steady_events_per_cpu_s?: number
-}
-
-export function benchNexmark(query: string, events: number, intervalMs: number): NexmarkResult {
-  const storage = mkdtempSync(join(tmpdir(), 'millrace-nexmark-'))
-  try {
-    const args = [join(import.meta.dirname, 'millrace.ts'), query, events, storage, intervalMs].map(String)
-    return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as NexmarkResult
-  } finally {
-    rmSync(storage, { recursive: true, force: true })
+export async function benchQuery(query: string, options: Options): Promise<Result> {
+  const events = options.events ?? QUERIES[query].events
+  const workload = {
+    name: query,
+    module: new URL(`./${query}.ts`, import.meta.url).href,
+    params: { events },
+    events,
+    intervalMs: INTERVAL_MS,
   }
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { values, positionals } = parseArgs({
-    options: { events: { type: 'string' }, runs: { type: 'string' }, interval: { type: 'string' } },
-    allowPositionals: true,
+  return withDirectory(async storage => {
+    const { handle, line } = await runWorkload(workload, options, storage, new Meter())
+    const { checksum } = totalOf(handle.rows('rows'))
+    return { line: line(checksum), expected: expectedQuery(query, events) }
   })
-  const unknown = positionals.filter(query => !(query in QUERIES))
-  if (unknown.length > 0) {
-    console.error(`no query ${unknown.join(', ')}; there are ${Object.keys(QUERIES).join(', ')}`)
-    process.exit(2)
-  }
-  for (const query of positionals.length === 0 ? Object.keys(QUERIES) : positionals) {
-    const known = QUERIES[query]
-    const events = Number(values.events ?? known.events)
-    for (let run = 0; run < Number(values.runs ?? 1); run++) {
-      const result = benchNexmark(query, events, Number(values.interval ?? 1000))
-      console.log(JSON.stringify(result))
-      if (events === known.events && result.checksum !== known.checksum) {
-        console.error(`${query}: the checksum is ${result.checksum}, but must be ${known.checksum}`)
-        process.exitCode = 1
-      }
-    }
-  }
 }

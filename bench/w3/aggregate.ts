@@ -14,9 +14,14 @@ const PAD = Array.from({ length: WORDS }, (_, word) => `pad${word}` as Pad)
 
 export type Aggregate = { count: number; sum: number; min: number; max: number; last: number } & { [P in Pad]: number }
 
-/** The state's declaration. */
+const I32 = { type: 'integer', minimum: -(2 ** 31), maximum: 2 ** 31 - 1 }
+const U32 = { type: 'integer', minimum: 0, maximum: 2 ** 32 - 1 }
+
+/** The state's declaration: a row of 104 bytes per key, since a sum of 64 bits is kept as a float64. */
 export function aggregate() {
-  return value<Aggregate>()
+  const pad = Object.fromEntries(PAD.map(name => [name, I32]))
+  const properties = { count: U32, sum: { type: 'number' }, min: I32, max: I32, last: U32, ...pad }
+  return value<Aggregate>({ schema: { type: 'object', properties, required: Object.keys(properties) } })
 }
 
 export function emptyAggregate(): Aggregate {

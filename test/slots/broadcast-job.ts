@@ -69,13 +69,13 @@ function ordered(flow: Flow): void {
     .sink('out', memory())
 }
 
-/** Timers that fire if the rules, of which the second is far off, do not hold back the watermark. */
+/** Each record sets a timer for 10 later: it fires if the rules, of which the second is far off, do not hold back the watermark. */
 function idle(flow: Flow): void {
   const rules = flow
     .source('rules', generator({ rate: 0.001, next: i => i }), { parallelism: 1 })
     .eventTime(i => i, { idleAfter: 1 })
   flow
-    .source('in', collection([1, 2, 3]))
+    .source('in', generator({ rate: 5_000, next: i => i }))
     .eventTime(n => n)
     .keyBy(n => n)
     .connect(rules.broadcast())

@@ -19,6 +19,7 @@ export function inPlaceSlots(job: JobGraph, store: SnapshotStore): SlotFactory {
 }
 
 class InPlaceSlot implements SlotPort {
+  readonly ready = Promise.resolve()
   readonly platform: NodePlatform
   private readonly job: JobGraph
   private readonly onMail: OnMail

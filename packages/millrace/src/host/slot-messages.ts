@@ -24,7 +24,10 @@ export type ToThread =
   | { readonly type: 'mail'; readonly mail: ToSlot }
   | { readonly type: 'close' }
 
+/** What the thread answers: a message, and that it was started. */
+export type Answered = 'load' | 'restore' | 'start' | 'close'
+
 export type FromThread =
-  | { readonly type: 'done'; readonly of: 'restore' | 'start' | 'close' }
-  | { readonly type: 'error'; readonly of: 'restore' | 'start' | 'close'; readonly error: CarriedError }
+  | { readonly type: 'done'; readonly of: Answered }
+  | { readonly type: 'error'; readonly of: Answered; readonly error: CarriedError }
   | { readonly type: 'mail'; readonly mail: FromSlot }

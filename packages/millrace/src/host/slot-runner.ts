@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { MillraceError } from '../base/errors.ts'
 import { buildGraph } from '../api/index.ts'
-import { planJob } from '../graph/index.ts'
+import { planJob, type JobGraph } from '../graph/index.ts'
 import { carry } from '../runtime/carried-error.ts'
 import { Slot } from '../runtime/slot.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
@@ -15,7 +15,7 @@ import { importJob } from './job-module.ts'
 import { NodePlatform } from './node-platform.ts'
 import { SlotDriver } from './slot-driver.ts'
 import { BorrowedStore } from './lent-store.ts'
-import type { FromThread, SlotThreadData, StoreOfThread, ToThread } from './slot-messages.ts'
+import type { Answered, FromThread, SlotThreadData, StoreOfThread, ToThread } from './slot-messages.ts'
 
 const data = workerData as SlotThreadData
 const port = parentPort!
@@ -28,7 +28,7 @@ let slot: Slot | undefined
 let platform: NodePlatform | undefined
 let driver: SlotDriver | undefined
 
-async function restore(plan: SlotPlan): Promise<void> {
+async function load(): Promise<JobGraph> {
   const job = await importJob(data.module)
   const graph = planJob(buildGraph({ ...job, name: data.job }, data.params))
   if (graph.fingerprint !== data.fingerprint) {
@@ -37,6 +37,15 @@ async function restore(plan: SlotPlan): Promise<void> {
       `job '${data.job}' described another graph in the slot's thread than in the coordinator; its build function must depend on flow.params alone`,
     )
   }
+  return graph
+}
+
+/** Begun before anybody asks: a rescale starts threads while the ones before still run. */
+const loading = load()
+answer('load', loading)
+
+async function restore(plan: SlotPlan): Promise<void> {
+  const graph = await loading
   const { exchange } = plan
   platform = new NodePlatform(openStore(data.store), peer => ring(exchange!, peer))
   if (exchange !== undefined) onRing(exchange, plan.slot, () => platform!.wake())
@@ -70,10 +79,14 @@ function perform(message: Exclude<ToThread, { type: 'mail' }>): Promise<void> {
   }
 }
 
+function answer(of: Answered, promise: Promise<unknown>): void {
+  promise.then(
+    () => post({ type: 'done', of }),
+    error => post({ type: 'error', of, error: carry(error) }),
+  )
+}
+
 port.on('message', (message: ToThread) => {
   if (message.type === 'mail') return slot!.receive(message.mail)
-  perform(message).then(
-    () => post({ type: 'done', of: message.type }),
-    error => post({ type: 'error', of: message.type, error: carry(error) }),
-  )
+  answer(message.type, perform(message))
 })

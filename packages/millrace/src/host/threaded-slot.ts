@@ -7,7 +7,7 @@ import type { ToSlot } from '../checkpoint/mail.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 import type { Storage } from '../store/contract.ts'
 import { lendStore } from './lent-store.ts'
-import type { FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
+import type { Answered, FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 
 /** tsc does not rewrite the URL of a worker, so it follows this file's own ending. */
@@ -35,13 +35,17 @@ export function threadedSlots({ storage, ...common }: ThreadOptions): SlotFactor
 }
 
 class ThreadedSlot implements SlotPort {
+  readonly ready: Promise<void>
   private readonly worker: Worker
   private readonly onMail: OnMail
-  private readonly waiting = new Map<string, { resolve(): void; reject(error: unknown): void }>()
+  private readonly waiting = new Map<Answered, { resolve(): void; reject(error: unknown): void }>()
   private closing = false
 
   constructor(data: SlotThreadData, onMail: OnMail) {
     this.onMail = onMail
+    this.ready = this.answerTo('load')
+    // Whoever restores the slot is told as well.
+    this.ready.catch(() => undefined)
     const memoryMb = Math.floor(totalmem() / (1024 * 1024))
     this.worker = new Worker(THREAD, {
       workerData: data,
@@ -75,10 +79,13 @@ class ThreadedSlot implements SlotPort {
   }
 
   private call(message: Extract<ToThread, { type: 'restore' | 'start' | 'close' }>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.waiting.set(message.type, { resolve, reject })
-      this.worker.postMessage(message)
-    })
+    const answer = this.answerTo(message.type)
+    this.worker.postMessage(message)
+    return answer
+  }
+
+  private answerTo(of: Answered): Promise<void> {
+    return new Promise((resolve, reject) => this.waiting.set(of, { resolve, reject }))
   }
 
   private receive(message: FromThread): void {

@@ -1,4 +1,4 @@
-/** Every golden job once, interrupted twice in this process; test/long/golden.test.ts kills them. */
+/** Every golden job alone, in one go, and interrupted twice in this process; test/long/golden.test.ts kills them. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { makeFixture } from '../crash/fixture.ts'
@@ -6,6 +6,8 @@ import { assertExpected, goldenJobs, PARALLELISMS, runGolden, type GoldenAttempt
 import { runAlone, runInProcess } from './in-process.ts'
 
 const jobs = await goldenJobs()
+
+const AT_FULL_SPEED = { everyMs: 0, intervalMs: 5, end: 'complete', afterCheckpoints: 0, delayMs: 0 } as const
 
 /** Interrupted without a last checkpoint, then with one, then at full speed; every second job changes its key groups as well. */
 function scheduleOf(index: number): GoldenAttempt[] {
@@ -20,7 +22,7 @@ function scheduleOf(index: number): GoldenAttempt[] {
       afterCheckpoints: 2,
       ...(index % 2 === 1 && { maxParallelism: 37 }),
     },
-    { everyMs: 0, intervalMs: 5, parallelism: parallelism(2), end: 'complete', afterCheckpoints: 0, delayMs: 0 },
+    { ...AT_FULL_SPEED, parallelism: parallelism(2) },
   ]
 }
 
@@ -30,6 +32,16 @@ describe('at parallelism 1 the output is what a plain computation says:', () => 
       const dir = makeFixture(job)
       await runAlone(job, dir)
       assertExpected(job, dir)
+    })
+  }
+})
+
+// Slots get far ahead of each other when nothing slows them down.
+describe('in one go at full speed the output is the same:', { concurrency: 2 }, () => {
+  for (const job of jobs) {
+    test(job.name, async () => {
+      const reports = await runGolden(job, [{ ...AT_FULL_SPEED, parallelism: PARALLELISMS[0] }], runInProcess)
+      assert.deepEqual(reports, [{ outcome: 'finished', restored: false }])
     })
   }
 })

@@ -1,8 +1,11 @@
 /** Attempts of a golden job in this process, its slots in threads: quick. A cancelled attempt leaves what a killed one leaves. */
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { run, type JobOutcome } from 'millrace'
+import { run, type JobHandle, type JobOutcome } from 'millrace'
 import type { AttemptReport, GoldenAttempt, GoldenJob } from './golden.ts'
+
+/** An attempt that takes longer hangs; the slowest takes a few seconds on a busy machine. */
+const ATTEMPT_MS = 60_000
 
 export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenAttempt): Promise<AttemptReport> {
   const { parallelism, maxParallelism, everyMs, intervalMs, end, afterCheckpoints, delayMs } = attempt
@@ -24,12 +27,29 @@ export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenA
       if (completed === afterCheckpoints) reached.resolve()
     },
   })
-  if (end !== 'complete') {
+  const interrupted = async () => {
+    if (end === 'complete') return handle.finished
     if (afterCheckpoints > 0) await Promise.race([reached.promise, handle.finished])
     await setTimeout(delayMs)
     await (end === 'stop' ? handle.stop() : handle.cancel())
+    return handle.finished
   }
-  return { outcome: outcomeOf(await handle.finished), restored }
+  return { outcome: outcomeOf(await inTime(handle, interrupted())), restored }
+}
+
+async function inTime<T>(handle: JobHandle, ended: Promise<T>): Promise<T> {
+  const watch = new AbortController()
+  const hangs = setTimeout(ATTEMPT_MS, undefined, { signal: watch.signal }).then(async () => {
+    const status = JSON.stringify(handle.status())
+    await handle.cancel()
+    throw new Error(`it hangs: ${status}`)
+  })
+  try {
+    return await Promise.race([ended, hangs])
+  } finally {
+    watch.abort()
+    hangs.catch(() => undefined)
+  }
 }
 
 function outcomeOf(outcome: JobOutcome): AttemptReport['outcome'] {

@@ -80,7 +80,11 @@ class Builder {
       // Where records with a split and without one come together they share one watermark.
       const eventTime = hasOtherInput ? undefined : this.eventTimes.find(operator => operator.plan.node === node)
       if (eventTime === undefined) continue
-      for (const source of this.sources) if (splitSources.includes(source.node.id)) source.eventTimes.push(eventTime)
+      for (const source of this.sources) {
+        if (!splitSources.includes(source.node.id)) continue
+        source.eventTimes.push(eventTime)
+        if (!source.bounded) eventTime.mayGetSplits = true
+      }
     }
     // In the order of the graph, whatever the order of linking.
     return {

@@ -15,6 +15,12 @@ const ACTIVE = 1
 const IDLE = 2
 const ENDED = 3
 
+/**
+ * Behind the last record that will ever come, but before the end of input, which all subtasks reach together. A subtask whose splits have
+ * ended is complete, not idle: for an idle one nobody downstream would wait, and what it still fires would come too late.
+ */
+const COMPLETE = Number.MAX_VALUE
+
 /** Records that come from operators with state have no split; they share this one. */
 export const NO_SPLIT = 0
 
@@ -32,6 +38,10 @@ export class EventTimeOperator implements Input {
   private lowest = -1
   private current = -Infinity
   private isIdle = false
+  /** While splits are added one by one, nothing is said of all of them. */
+  private started = false
+  /** A source upstream is unbounded: this subtask may get further splits. */
+  mayGetSplits = false
 
   constructor(node: EventTimeNode, plan: EventTimePlan, outputs: Outputs, services: Services) {
     this.node = node
@@ -70,6 +80,7 @@ export class EventTimeOperator implements Input {
 
   /** After a restore: downstream learns the watermark again. `shared`: the highest timestamp of records that have no split. */
   start(shared: number | undefined): void {
+    this.started = true
     if (this.plan.hasOtherInput && shared !== undefined) this.highest[NO_SPLIT] = shared
     this.update()
   }
@@ -126,6 +137,7 @@ export class EventTimeOperator implements Input {
   }
 
   private update(): void {
+    if (!this.started) return
     let lowest = -1
     let active = false
     for (let split = 0; split < this.status.length; split++) {
@@ -134,13 +146,15 @@ export class EventTimeOperator implements Input {
       if (lowest === -1 || this.highest[split] < this.highest[lowest]) lowest = split
     }
     this.lowest = lowest
+    const isComplete = !active && !this.mayGetSplits && !this.status.includes(IDLE)
     // Also without any split: other subtasks have them.
-    const allIdle = !active && this.current !== Infinity
+    const allIdle = !active && !isComplete && this.current !== Infinity
     if (allIdle !== this.isIdle) {
       this.isIdle = allIdle
       this.outputs.idle(allIdle)
     }
     if (lowest !== -1) this.forward(this.highest[lowest] - this.node.outOfOrdernessMs - 1)
+    if (isComplete) this.forward(COMPLETE)
   }
 
   private forward(time: number): void {

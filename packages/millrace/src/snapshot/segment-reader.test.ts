@@ -138,7 +138,7 @@ describe('a segment', () => {
     assert.deepEqual(await drain(reader.scan(5, 5)), [])
   })
 
-  it('hands out blocks of about 32 KiB that never span two key groups', async () => {
+  it('hands out blocks of about 64 KiB that never span two key groups', async () => {
     const store = sampleStore()
     const written = numbered(20_000, 3)
     const reader = await openSegment(store, await writeSample(store, { entries: written }))
@@ -157,7 +157,7 @@ describe('a segment', () => {
       found,
       sorted(written).map(({ key }) => key.toString('latin1')),
     )
-    assert.ok(lengths.length > 10 && lengths.every(length => length > 32_600 && length <= 32_768), `lengths ${lengths}`)
+    assert.ok(lengths.length > 5 && lengths.every(length => length > 65_300 && length <= 65_536), `lengths ${lengths}`)
   })
 
   it('is smaller with compression', async () => {

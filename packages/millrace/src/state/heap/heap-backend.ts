@@ -29,7 +29,8 @@ import { KeyContext } from '../key-context.ts'
 import { resolveTtl } from '../ttl.ts'
 import { AccumulatorTable, TypedAggregatingState, TypedWindowStore } from './accumulator-table.ts'
 import type { SnapshotTable, Ttl } from './cell-table.ts'
-import { EntryGroup, RUN } from './entry-group.ts'
+import { EntryGroup } from './entry-group.ts'
+import { EntrySorter } from './entry-sorter.ts'
 import { Epochs } from './epochs.ts'
 import { HeapListState, ListTable } from './list-table.ts'
 import { CellWindowStore, HeapMapState, MapTable } from './map-table.ts'
@@ -50,7 +51,8 @@ export class HeapBackend implements StateBackend {
   private readonly epochs = new Epochs()
   private readonly tables: SnapshotTable[] = []
   private readonly byId = new Map<StateId, { table: SnapshotTable; keys: KeyContext }>()
-  private readonly group = new EntryGroup(RUN)
+  private readonly group = new EntryGroup(FIRST_ENTRIES)
+  private readonly sorter = new EntrySorter()
   /** Epoch of each checkpoint that may still become, or is, a base. */
   private readonly epochOf = new Map<number, number>()
   private walk: Walk | undefined
@@ -115,19 +117,17 @@ export class HeapBackend implements StateBackend {
     switch (walk.phase) {
       case 'collect': {
         const done = table.collect(walk.group, this.group, maxEntries)
-        if (!done) {
-          this.group.sortSome(false)
-          return false
-        }
+        if (!done) return false
         if (this.group.count === 0) {
           this.next(walk)
           return true
         }
+        this.sorter.begin(this.group)
         walk.phase = 'sort'
         return false
       }
       case 'sort':
-        if (this.group.sortSome(true)) walk.phase = 'emit'
+        if (this.sorter.step(SORT_ENTRIES)) walk.phase = 'emit'
         return false
       case 'emit':
         if (this.group.emit(consumer, maxEntries)) {
@@ -188,6 +188,9 @@ export class HeapBackend implements StateBackend {
 }
 
 const EMPTY_GROUPS_PER_STEP = 512
+const FIRST_ENTRIES = 512
+/** Entries that a step of sorting looks at: about 10 µs. */
+const SORT_ENTRIES = 1024
 
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext

@@ -13,12 +13,12 @@ import { MAX_LAYERS } from '../../packages/millrace/src/snapshot/merge-policy.ts
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
 import {
   runUntilFinished,
-  seededRandom,
   type CrashCommand,
   type CrashLimits,
   type CrashReport,
   type Doom,
 } from '../../packages/millrace/src/testing/crash-runner.ts'
+import { seededRandom } from '../../packages/millrace/src/testing/seeded-random.ts'
 import type { ChildOptions } from './child.ts'
 
 export interface CrashJob {

@@ -9,10 +9,10 @@ import { FAILPOINTS } from '../../packages/millrace/src/base/failpoint.ts'
 import {
   describeAttempt,
   runOnce,
-  seededRandom,
   type CrashAttempt,
   type Doom,
 } from '../../packages/millrace/src/testing/crash-runner.ts'
+import { seededRandom } from '../../packages/millrace/src/testing/seeded-random.ts'
 import type { ChildOptions } from './child.ts'
 import { assertFinished, commandOf, crash, filesIn, makeFixture, readOutput, type CrashJob } from './fixture.ts'
 

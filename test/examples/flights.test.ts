@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { dataFile, readOutput, verify } from '../../examples/flights/verify.ts'
-import { runUntilFinished, seededRandom, type Doom } from '../../packages/millrace/src/testing/crash-runner.ts'
+import { runUntilFinished, type Doom } from '../../packages/millrace/src/testing/crash-runner.ts'
+import { seededRandom } from '../../packages/millrace/src/testing/seeded-random.ts'
 
 const example = join(import.meta.dirname, '../../examples/flights')
 const launcher = join(import.meta.dirname, '../../packages/millrace/bin/millrace.js')

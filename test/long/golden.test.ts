@@ -1,7 +1,7 @@
 /** Golden jobs in processes that are killed again and again, by schedules of a seed: GOLDEN_SEED repeats one. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { seededRandom } from '../../packages/millrace/src/testing/crash-runner.ts'
+import { seededRandom } from '../../packages/millrace/src/testing/seeded-random.ts'
 import { goldenJobs, runGolden } from '../golden/golden.ts'
 import { runInChild } from '../golden/in-child.ts'
 import { drawSchedule } from '../golden/schedule.ts'

@@ -63,10 +63,11 @@ const CONTRACTS = [
   'time/windows.ts',
 ]
 
-/** A command loads only what it needs of the host: `millrace jobs` starts no engine. */
+/** A command loads only what it needs of the host: `millrace jobs` starts no engine. Simulations run its parts in a world of their own. */
 const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] | undefined } = {
   control: ['host'],
   cli: ['host', 'control'],
+  testing: ['host'],
 }
 
 /** Where the world outside may be touched. */
@@ -78,6 +79,7 @@ const EDGE = [
   'control/',
   'cli/',
   'testing/crash-runner.ts',
+  'testing/simulation/event-loop.ts',
 ]
 
 /** Doors that offer the edge beside what is pure; only doors and what stands above the engine load them. */

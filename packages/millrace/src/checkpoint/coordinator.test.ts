@@ -5,6 +5,7 @@ import { put, sampleKey, sampleStore, writeSample } from '../snapshot/segment-sa
 import { keyGroupRange } from '../codec/index.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
 import { readManifest } from '../snapshot/manifest.ts'
+import { manifestName } from '../snapshot/object-names.ts'
 import { MAX_LAYERS } from '../snapshot/merge-policy.ts'
 import { isMillraceError, type MillraceError } from '../base/errors.ts'
 import type { Manifest, SegmentRef, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
@@ -79,6 +80,41 @@ test('a full list of segments waits for the merge that shortens it, however long
   assert.equal(Math.max(...(await readLengths(store))), MAX_LAYERS)
 })
 
+test('a list does not grow over runs that end after one checkpoint each', async () => {
+  const store = sampleStore()
+  const segments = new SegmentNumbers()
+  let restored: Manifest | undefined
+  for (let id = 1; id <= 3 * MAX_LAYERS; id++) {
+    const world: CoordinatorWorld = {
+      store,
+      segments,
+      now: () => 0,
+      schedule: () => () => undefined,
+      confirm: async () => undefined,
+      send: (_slot, mail) => void writeSegment(mail),
+      fail: error => assert.fail(error),
+      report: () => undefined,
+      collectGarbage: async () => undefined,
+      yield: async () => undefined,
+    }
+    const coordinator = new CheckpointCoordinator({ ...OPTIONS, restored, firstCheckpointId: id }, world)
+    async function writeSegment(mail: ToSlot): Promise<void> {
+      if (mail.type !== 'trigger') return
+      const { checkpointId, full, segment } = mail.trigger
+      const entries = [put(sampleKey(checkpointId, 0, 'key'), Buffer.alloc(100))]
+      const sample = { entries, file: segment.file, base: full, checkpoint: checkpointId, compression: 'none' as const }
+      const part = { operators: [], watermarks: {}, segment: await writeSample(store, sample), alignmentMs: 0 }
+      coordinator.receive(0, { type: 'acknowledged', checkpointId, part })
+    }
+    coordinator.start()
+    await coordinator.request('user')
+    const closed = coordinator.close()
+    restored = await readManifest(store, 'job', manifestName({ kind: 'checkpoint', id }))
+    await closed
+  }
+  assert.equal(Math.max(...(await readLengths(store))), MAX_LAYERS)
+})
+
 // ------------------------------------------------------------------------------------------------------------- many slots
 
 const SLOTS = 3
@@ -137,8 +173,8 @@ class Bench {
     this.coordinator.receive(slot, { type: 'acknowledged', checkpointId, part })
   }
 
-  decline(slot: number, checkpointId: number, message: string): void {
-    const error = { code: 'SINK_FAILED', message, hint: undefined, stack: '', signature: '', context: {} }
+  decline(slot: number, checkpointId: number, message: string, code = 'SINK_FAILED'): void {
+    const error = { code, message, hint: undefined, stack: '', signature: '', context: {} }
     this.coordinator.receive(slot, { type: 'declined', checkpointId, error } satisfies FromSlot)
   }
 
@@ -207,6 +243,18 @@ test('one slot that declines ends the checkpoint for all, once, and the next one
   bench.triggers()
   for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 2, undefined)
   assert.equal(await again, 2)
+})
+
+test('a store that takes no more writes ends the attempt, however many checkpoints may fail', async () => {
+  const bench = new Bench({ tolerableFailures: 100 })
+  const done = assert.rejects(bench.coordinator.request('user'), { code: 'CHECKPOINT_FAILED' })
+  bench.triggers()
+  bench.decline(1, 1, 'an fsync failed', 'STORE_POISONED')
+  await done
+  assert.deepEqual(
+    bench.failures.map(({ code, message }) => [code, message]),
+    [['STORE_POISONED', 'an fsync failed']],
+  )
 })
 
 test('a stop waits until every slot has committed', async () => {

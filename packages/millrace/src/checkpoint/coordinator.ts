@@ -105,6 +105,8 @@ export class CheckpointCoordinator {
   /** Of the pending checkpoint, or the one before. */
   private parts: RollCall<SlotSnapshot> | undefined
   private lastError: MillraceError | undefined
+  /** The store takes no more writes from this process, so no later checkpoint could succeed. */
+  private poison: MillraceError | undefined
   private cancelTimer: () => void = () => undefined
   private waiters: Waiter[] = []
   /** Of a last checkpoint that is complete. */
@@ -133,8 +135,15 @@ export class CheckpointCoordinator {
     this.state = startProtocol(options.protocol, options.firstCheckpointId, baseId, world.now())
   }
 
+  /** A list that is full already is merged before the first checkpoint adds to it: there may be no second one. */
   start(): void {
+    if (this.current !== undefined && this.state.baseId !== undefined) this.merger.begin(this.current)
     this.arm()
+  }
+
+  /** The newest snapshot that this attempt has published or was restored from; 0: none. Of one that is being ended, after `close`. */
+  get publishedId(): number {
+    return this.current?.id ?? 0
   }
 
   /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
@@ -160,6 +169,7 @@ export class CheckpointCoordinator {
       this.lastError = new MillraceError('CHECKPOINT_FAILED', mail.error.message, {
         context: { code: mail.error.code },
       })
+      if (mail.error.code === 'STORE_POISONED') this.poison = new MillraceError('STORE_POISONED', mail.error.message)
       this.apply({ type: 'declined', id: mail.checkpointId, nowMs })
     } else if (mail.type === 'committed') {
       const { commits } = this
@@ -253,6 +263,7 @@ export class CheckpointCoordinator {
     this.settle(id, waiter => waiter.reject(error))
     this.world.segments.release(this.writing)
     this.report(before.pending!, why, 0, error.message)
+    if (this.poison !== undefined) this.world.fail(this.poison)
   }
 
   private complete(pending: Pending): void {
@@ -347,6 +358,7 @@ export class CheckpointCoordinator {
       this.lastError = isMillraceError(error)
         ? error
         : new MillraceError('STORE_FAILED', messageOf(error), { cause: error })
+      if (isMillraceError(error, 'STORE_POISONED')) this.poison = error
     }
     try {
       return Buffer.compare(await store.read(name), bytes) === 0 ? 'created' : 'exists'

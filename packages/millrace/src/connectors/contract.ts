@@ -133,6 +133,7 @@ export interface SinkWriter<T> {
   /**
    * The barrier of a checkpoint. What was written before the call (up to its first await) belongs to this checkpoint, what is
    * written later does not. Everything a committable names is durable once it resolves. `last`: no further record will come.
+   * When it rejects, the job restarts from its latest checkpoint, with a new writer.
    */
   prepareCommit(checkpointId: number, last: boolean): Promise<Prepared>
   /** Make committables visible: idempotent, repeated after recovery. Resolves once it is durable. */

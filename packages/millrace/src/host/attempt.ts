@@ -2,9 +2,11 @@
  * One attempt of a job: its slots, restored from a snapshot (or fresh), the enumerator of their splits, and the coordinator of their
  * checkpoints.
  *
- *   prepared (state is loaded) -> started (the run is durable; records flow) -> over (once, with a reason) -> closed
+ *   preparing -> prepared (state is loaded) -> started (the run is durable; records flow) -> over (once, with a reason) -> closed
+ *
+ * What breaks it before it is started is thrown by `prepare` or `start`; what does later is told to `onFailure`, and `start`, if it is
+ * still under way, resolves.
  */
-import { setImmediate as immediate } from 'node:timers/promises'
 import { MillraceError } from '../base/errors.ts'
 import {
   CheckpointCoordinator,
@@ -17,7 +19,7 @@ import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
 import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
 import { isKeyed, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
-import { carry } from '../runtime/carried-error.ts'
+import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
 import { ancestry } from '../snapshot/lineage.ts'
@@ -32,6 +34,7 @@ import type { Failure } from './restart-strategy.ts'
 import type { SlotFactory, SlotPort } from './slot-port.ts'
 import { sumProgress } from './slot-progress.ts'
 import { SplitEnumerator } from './split-enumerator.ts'
+import type { HostWorld } from './world.ts'
 
 export interface AttemptOptions {
   readonly job: string
@@ -40,6 +43,7 @@ export interface AttemptOptions {
   readonly allowDroppedState: boolean
   readonly store: SnapshotStore
   readonly slots: SlotFactory
+  readonly world: HostWorld
   readonly segments: SegmentNumbers
   confirm(): Promise<void>
   collectGarbage(current: Manifest): Promise<void>
@@ -65,10 +69,14 @@ export class Attempt {
   private readonly endedSubtasks = new Map<string, number>()
   private finishedSlots = 0
   private completedId: number
+  private isStarted = false
   private over = false
+  /** Rejects when it breaks before it is started, resolves when it is over: a slot that died may never answer. */
+  private readonly ended = Promise.withResolvers<void>()
 
   private constructor(options: AttemptOptions, manifest: Manifest | undefined, plan: RestorePlan) {
     const { parallelism, maxParallelism } = options.options
+    this.ended.promise.catch(() => undefined)
     this.options = options
     this.manifest = manifest
     this.plan = plan
@@ -79,7 +87,7 @@ export class Attempt {
     this.enumerator = new SplitEnumerator({
       plan: this.execution,
       restored: source => this.restoredSource(source),
-      now: () => Date.now(),
+      world: options.world,
       log: { info: message => options.onLog('info', message), warn: message => options.onLog('warn', message) },
       onSplits: (slot, source, splits) => this.slots[slot].send({ type: 'splits', source, splits }),
       onError: error => this.fail({ error: carry(error), records: -1 }),
@@ -98,7 +106,7 @@ export class Attempt {
     const attempt = new Attempt(options, manifest, plan)
     try {
       const slotPlan = slotPlans(options, attempt.execution, runId, manifest, plan, runs)
-      await Promise.all(attempt.slots.map((slot, index) => slot.restore(slotPlan(index))))
+      await attempt.unlessOver(attempt.slots.map((slot, index) => slot.restore(slotPlan(index))))
     } catch (error) {
       await attempt.close()
       throw error
@@ -122,22 +130,36 @@ export class Attempt {
     this.coordinator = new CheckpointCoordinator(coordinator, {
       store: options.store,
       segments: options.segments,
-      now: () => Date.now(),
-      schedule: (delayMs, callback) => {
-        const timer = setTimeout(callback, Math.min(delayMs, LONGEST_TIMER_MS))
-        return () => clearTimeout(timer)
-      },
+      now: () => options.world.now(),
+      schedule: (delayMs, callback) => options.world.schedule(delayMs, callback),
       confirm: () => options.confirm(),
       send: (slot, mail) => this.slots[slot].send(mail),
       fail: error => this.fail({ error: carry(error), records: -1 }),
       report: outcome => this.report(outcome),
       collectGarbage: current => options.collectGarbage(current),
-      yield: async () => await immediate(),
+      yield: () => options.world.yield(),
     })
     const shares = await this.enumerator.shares()
-    await Promise.all(this.slots.map((slot, index) => slot.start(shares[index])))
+    await this.unlessOver([])
+    this.isStarted = true
+    try {
+      await this.unlessOver(this.slots.map((slot, index) => slot.start(shares[index])))
+    } catch (error) {
+      if (!this.over) throw error
+    }
+    if (this.over) return
     this.enumerator.start()
     this.coordinator.start()
+  }
+
+  /** Until all have come, or it is over. */
+  private async unlessOver(promises: readonly Promise<void>[]): Promise<void> {
+    await Promise.race([this.ended.promise, Promise.all(promises)])
+  }
+
+  /** The newest snapshot there is of this run's past; 0: none. A published one may be newer than the last complete one. */
+  get publishedId(): number {
+    return this.coordinator?.publishedId ?? this.manifest?.id ?? 0
   }
 
   request(reason: RequestReason): Promise<number> {
@@ -147,6 +169,7 @@ export class Attempt {
 
   async close(why?: MillraceError): Promise<void> {
     this.over = true
+    this.ended.resolve()
     this.enumerator.close()
     await this.coordinator?.close(why)
     await Promise.all(this.slots.map(slot => slot.close()))
@@ -206,11 +229,11 @@ export class Attempt {
   private fail(failure: Failure): void {
     if (this.over) return
     this.over = true
+    if (!this.isStarted) return this.ended.reject(uncarry(failure.error))
+    this.ended.resolve()
     this.options.onFailure(failure)
   }
 }
-
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 function plannedJob(graph: JobGraph): PlannedJob {
   const sinks = new Map(graph.graph.nodes.map(node => [node.name, node.kind === 'sink' ? node.sink.type : undefined]))

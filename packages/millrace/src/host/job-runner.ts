@@ -7,30 +7,34 @@
  * Every attempt is a start of its own, recovered from what is stored and durable before its first record, so a restart in this process
  * and one after a crash are the same thing.
  */
-import { randomBytes } from 'node:crypto'
 import { isMillraceError, messageOf, MillraceError, namedError } from '../base/errors.ts'
-import { failpoint } from '../base/failpoint.ts'
 import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
-import type { FromSlot, SlotProgress } from '../checkpoint/mail.ts'
-import { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
-import { ByteReader, decodeValue } from '../codec/index.ts'
+import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
-import { appendHistory, trimHistory } from '../snapshot/history.ts'
-import { ManifestFolder } from '../snapshot/manifest-folder.ts'
-import { recover, runRecordOf, type FreshStart, type RestoringStart, type StartRequest } from '../snapshot/recover.ts'
-import { decideRetention } from '../snapshot/retention.ts'
-import { publishRunEnd, publishRunRecord, readRuns, type RunEnd, type RunFacts } from '../snapshot/run-record.ts'
-import { sweep } from '../snapshot/sweep.ts'
+import { trimHistory } from '../snapshot/history.ts'
+import {
+  recover,
+  runRecordOf,
+  type FreshStart,
+  type RecoverOptions,
+  type Recovery,
+  type RestoringStart,
+  type StartRequest,
+} from '../snapshot/recover.ts'
+import type { RunEnd } from '../snapshot/run-record.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { Attempt, type AttemptOptions } from './attempt.ts'
+import { DeliveredRows } from './delivered-rows.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
-import { acquireLock, RENEW_EVERY_MS, type JobLock } from './lock.ts'
+import { JobRecords, type SweepScope } from './job-records.ts'
+import { acquireLock, RENEW_EVERY_MS } from './lock.ts'
 import type { ResolvedOptions } from './options.ts'
-import { currentProcess } from './process-identity.ts'
 import { decideRestart, startRestarts, type Failure, type RestartState } from './restart-strategy.ts'
 import type { SlotFactory } from './slot-port.ts'
+import { SpareSlots } from './spare-slots.ts'
 import { VERSION } from './version.ts'
+import { lockClockOf, type HostWorld } from './world.ts'
 
 export interface RunnerOptions {
   readonly job: string
@@ -40,6 +44,7 @@ export interface RunnerOptions {
   readonly allowDroppedState: boolean
   readonly store: SnapshotStore
   readonly slots: SlotFactory
+  readonly world: HostWorld
   readonly onEvent: OnJobEvent
 }
 
@@ -65,20 +70,22 @@ export interface Rescaled {
 export class JobRunner {
   readonly finished: Promise<JobOutcome>
   private readonly options: RunnerOptions
-  private readonly segments = new SegmentNumbers()
-  private readonly rows = new Map<string, { readonly seen: Set<string>; readonly rows: unknown[] }>()
-  private readonly folder: ManifestFolder
+  private readonly world: HostWorld
+  private readonly rows = new DeliveredRows()
   private readonly settle: { resolve(outcome: JobOutcome): void; reject(error: unknown): void }
   private state: JobStatus['state'] = 'starting'
-  private lock: JobLock | undefined
-  private renewing: NodeJS.Timeout | undefined
+  /** Since the job's lock is held. */
+  private records: JobRecords | undefined
+  private cancelRenewal: () => void = () => undefined
   private attempt: Attempt | undefined
   private run: (FreshStart | RestoringStart) | undefined
-  private runs: readonly RunFacts[] = []
   private restarts: RestartState
   private restartCount = 0
-  private restartTimer: NodeJS.Timeout | undefined
+  private cancelRestart: () => void = () => undefined
   private parallelism: number
+  /** Settles when no attempt is being opened. */
+  private starting: Promise<void> = Promise.resolve()
+  private readonly slots: SpareSlots
   private rescaling: Promise<unknown> = Promise.resolve()
   private progress: SlotProgress | undefined
   private lastCheckpoint: CheckpointOutcome | undefined
@@ -86,9 +93,10 @@ export class JobRunner {
 
   constructor(options: RunnerOptions) {
     this.options = options
-    this.folder = new ManifestFolder(options.store, options.job)
+    this.world = options.world
     this.parallelism = options.options.parallelism
-    this.restarts = startRestarts(options.options.restart, Date.now())
+    this.slots = new SpareSlots(options.slots)
+    this.restarts = startRestarts(options.options.restart, this.world.now())
     const { promise, resolve, reject } = Promise.withResolvers<JobOutcome>()
     this.finished = promise
     this.settle = { resolve, reject }
@@ -99,13 +107,16 @@ export class JobRunner {
 
   /** Resolves once records flow, or the job turned out to be finished. Rejects when the first attempt cannot start. */
   async start(): Promise<void> {
-    const { store, job, onEvent } = this.options
-    this.lock = await acquireLock(store, currentProcess(), SYSTEM_CLOCK, {
+    const { world } = this
+    const { store, job, options, onEvent } = this.options
+    const lock = await acquireLock(store, world.identity(), lockClockOf(world), {
       job,
+      isAlive: owner => world.isAlive(owner),
       onWait: message => onEvent({ type: 'log', level: 'info', message }),
     })
-    this.renewing = setInterval(() => void this.renew(), RENEW_EVERY_MS)
-    this.renewing.unref()
+    const { checkpointing } = options
+    this.records = new JobRecords({ job, store, lock, checkpointing, warn: message => this.warn(message) })
+    this.renewLater()
     try {
       await trimHistory(store).catch(() => undefined)
       await this.startAttempt(this.options.request)
@@ -113,54 +124,73 @@ export class JobRunner {
       await this.end({ kind: 'failed', error: namedError(error) })
       throw error
     }
+    // Fenced meanwhile.
+    if (this.state === 'ended') await this.finished
   }
 
   private async startAttempt(request: StartRequest): Promise<void> {
-    const { store, job, graph, onEvent, options } = this.options
-    const startedMs = Date.now()
-    this.segments.releaseAll()
+    const opened = this.openAttempt(request)
+    this.starting = opened.then(
+      () => undefined,
+      () => undefined,
+    )
+    if ((await opened) !== 'already-finished') return
+    this.options.onEvent({ type: 'already-finished' })
+    await this.end({ kind: 'ended', outcome: 'already-finished' })
+  }
+
+  /** A failure of the attempt is this one's until its run has begun, and is told to `failed` from then on. */
+  private async openAttempt(request: StartRequest): Promise<'already-finished' | undefined> {
+    const { job, graph, onEvent, options } = this.options
+    const { world } = this
+    const records = this.records!
+    const startedMs = world.now()
+    records.segments.releaseAll()
     const sinksRetract = graph.graph.nodes.every(node => node.kind !== 'sink' || node.sink.retracts)
     let prepared: Attempt | undefined
-    const { decision, manifest, runs } = await recover(store, {
+    const { decision, manifest, runs } = await this.recover({
       job,
       request,
       sinksRetract,
       // Loading a snapshot checks every byte it uses, so it is its own verification.
       verify: async (_, candidate) => {
-        prepared = await Attempt.prepare(this.attemptOptions(), candidate.runId, candidate, await readRuns(store, job))
+        prepared = await Attempt.prepare(this.attemptOptions(), candidate.runId, candidate, await records.readRuns())
       },
     })
     if (decision.kind === 'finished') {
       // The process that finished it may have died before it had cleared up.
-      this.runs = runs
+      await records.readRuns()
       await this.sweep(true, decision.previousLineage)
-      onEvent({ type: 'already-finished' })
-      await this.end({ kind: 'ended', outcome: 'already-finished' })
-      return
+      return 'already-finished'
     }
     this.report(decision)
-    const runId = decision.inheritedRunId ?? randomBytes(4).toString('hex')
+    const runId = decision.inheritedRunId ?? world.runId()
     const attempt = prepared ?? (await Attempt.prepare(this.attemptOptions(), runId, undefined, runs))
+    if (this.isOver) {
+      await attempt.close()
+      return undefined
+    }
     this.attempt = attempt
-    this.run = decision
-    this.lastCheckpointId = manifest?.id ?? 0
-    const { token } = this.lock!
+    const { token } = records.lock
     const record = runRecordOf(decision, {
       job,
       token,
       runId,
-      startedAtMs: Date.now(),
+      startedAtMs: world.now(),
       millrace: VERSION,
       maxParallelism: options.maxParallelism,
     })
-    await this.lock!.confirm()
-    await publishRunRecord(store, record)
-    this.runs = await readRuns(store, job)
+    await records.beginRun(record)
+    this.run = decision
+    this.lastCheckpointId = manifest?.id ?? 0
     await this.sweep(true)
-    if (this.state === 'ending' || this.state === 'ended') return attempt.close()
+    if (this.isOver) {
+      await attempt.close()
+      return undefined
+    }
     // Before records flow: a small job may have come to its end, or failed, when `start` returns.
     this.state = 'running'
-    onEvent({ type: 'started', decision, manifest, plan: attempt.plan.entries, tookMs: Date.now() - startedMs })
+    onEvent({ type: 'started', decision, manifest, plan: attempt.plan.entries, tookMs: world.now() - startedMs })
     await attempt.start(
       {
         job,
@@ -174,6 +204,21 @@ export class JobRunner {
       },
       record.firstCheckpointId,
     )
+    return undefined
+  }
+
+  /** What a process reads that has been replaced without knowing may be in pieces: it is told that instead. @throws FENCED */
+  private async recover(options: RecoverOptions): Promise<Recovery> {
+    try {
+      return await recover(this.options.store, options)
+    } catch (error) {
+      await this.records!.lock.confirm()
+      throw error
+    }
+  }
+
+  private get isOver(): boolean {
+    return this.state === 'ending' || this.state === 'ended'
   }
 
   private report(decision: FreshStart | RestoringStart): void {
@@ -184,28 +229,30 @@ export class JobRunner {
   }
 
   private attemptOptions(): AttemptOptions {
-    const { job, graph, options, allowDroppedState, store, slots, onEvent } = this.options
+    const { job, graph, options, allowDroppedState, store, onEvent } = this.options
+    const records = this.records!
     return {
       job,
       graph,
       options: { ...options, parallelism: this.parallelism },
       allowDroppedState,
       store,
-      slots,
-      segments: this.segments,
-      confirm: () => this.lock!.confirm(),
+      slots: this.slots.take,
+      world: this.world,
+      segments: records.segments,
+      confirm: () => records.lock.confirm(),
       collectGarbage: () => this.sweep(false),
       onFinished: () => void this.finish(),
       onProgress: progress => {
         this.progress = progress
         onEvent({ type: 'progress', progress })
       },
-      onRows: mail => this.deliver(mail),
+      onRows: mail => this.rows.add(mail),
       onLog: (level, message) => onEvent({ type: 'log', level, message }),
       onCheckpoint: outcome => {
         this.lastCheckpoint = outcome
         if (outcome.outcome === 'complete') this.lastCheckpointId = outcome.id
-        void this.appendHistory(outcome)
+        void records.appendHistory(this.run!.run, outcome)
         onEvent({ type: 'checkpoint', outcome })
       },
       onFailure: failure => void this.failed(failure),
@@ -214,17 +261,9 @@ export class JobRunner {
 
   // --------------------------------------------------------------------------------------------------------- running
 
-  private deliver({ sink, committable, rows }: Extract<FromSlot, { type: 'rows' }>): void {
-    let delivered = this.rows.get(sink)
-    if (delivered === undefined) this.rows.set(sink, (delivered = { seen: new Set(), rows: [] }))
-    if (delivered.seen.has(committable)) return
-    delivered.seen.add(committable)
-    delivered.rows.push(...(decodeValue(new ByteReader(rows)) as unknown[]))
-  }
-
   /** Rows that a memory sink has committed. */
   rowsOf(sink: string): readonly unknown[] {
-    return this.rows.get(sink)?.rows ?? []
+    return this.rows.of(sink)
   }
 
   status(): JobStatus {
@@ -242,7 +281,7 @@ export class JobRunner {
 
   /** Others find the control API of the job by its lock. @throws FENCED, STORE_FAILED */
   async publishControl(address: string): Promise<void> {
-    await this.lock!.setControl(address)
+    await this.records!.lock.setControl(address)
   }
 
   async checkpoint(): Promise<number> {
@@ -273,10 +312,16 @@ export class JobRunner {
   }
 
   private async rescaleTo(parallelism: number): Promise<Rescaled> {
-    const fromMs = Date.now()
-    const attempt = this.attempt!
     const before = this.parallelism
-    const checkpointId = await attempt.request('rescale')
+    const attempt = await this.prepareSlots(parallelism)
+    const fromMs = this.world.now()
+    let checkpointId: number
+    try {
+      checkpointId = await attempt.request('rescale')
+    } catch (error) {
+      await this.slots.discard()
+      throw error
+    }
     await attempt.close()
     this.parallelism = parallelism
     try {
@@ -286,22 +331,38 @@ export class JobRunner {
       await this.failed({ error: carry(namedError(error)), records: -1 })
       throw error
     }
-    this.restarts = startRestarts(this.options.options.restart, Date.now())
-    return { parallelism, checkpointId, pauseMs: Date.now() - fromMs }
+    this.restarts = startRestarts(this.options.options.restart, this.world.now())
+    return { parallelism, checkpointId, pauseMs: this.world.now() - fromMs }
+  }
+
+  /** The job goes on meanwhile. Resolves with its attempt, if that is still the one. */
+  private async prepareSlots(parallelism: number): Promise<Attempt> {
+    const attempt = this.attempt!
+    try {
+      await this.slots.prepare(parallelism)
+    } catch (error) {
+      if (this.state === 'rescaling') this.state = 'running'
+      throw error
+    }
+    if (this.state === 'rescaling' && this.attempt === attempt) return attempt
+    await this.slots.discard()
+    throw notRunning(this.options.job)
   }
 
   // ------------------------------------------------------------------------------------------------------- restarting
 
   private async failed(failure: Failure): Promise<void> {
     if (this.state === 'ended') return
+    const { world } = this
     const { options, onEvent } = this.options
     const error = uncarry(failure.error)
     // The final checkpoint, or its commit, is what is being waited for: it fails with this.
     if (this.state === 'ending') return this.attempt?.close(error)
     const attempt = this.attempt
     this.state = 'restarting'
-    const decision = decideRestart(options.restart, this.restarts, failure, Date.now(), Math.random())
+    const decision = decideRestart(options.restart, this.restarts, failure, world.now(), world.random())
     await attempt?.close(error)
+    if (this.state !== 'restarting') return
     if (decision.kind === 'give-up') {
       const why = decision.why === 'deterministic' ? deterministic(error) : error
       return this.end({ kind: 'failed', error: why })
@@ -309,7 +370,7 @@ export class JobRunner {
     this.restarts = decision.state
     this.restartCount++
     onEvent({ type: 'restarting', error, delayMs: decision.delayMs })
-    this.restartTimer = setTimeout(() => void this.restart(), decision.delayMs)
+    this.cancelRestart = world.schedule(decision.delayMs, () => void this.restart())
   }
 
   private async restart(): Promise<void> {
@@ -333,7 +394,11 @@ export class JobRunner {
     await this.endWith('stop', 'stopped')
   }
 
+  /** Every source has ended. Of an attempt that a rescale or a failure replaces meanwhile, the next one comes to that end again. */
   private async finish(): Promise<void> {
+    const { attempt } = this
+    await this.rescaling
+    if (this.state !== 'running' || this.attempt !== attempt) return
     await this.endWith('finish', 'finished').catch(() => undefined)
   }
 
@@ -342,7 +407,7 @@ export class JobRunner {
     if (this.state === 'ended' || this.state === 'ending') return void (await this.finished)
     const hadAttempt = this.state === 'running' || this.state === 'starting'
     this.state = 'ending'
-    clearTimeout(this.restartTimer)
+    this.cancelRestart()
     try {
       // Between two attempts there is nothing newer than the latest checkpoint.
       if (hadAttempt) await this.attempt!.request(reason)
@@ -357,7 +422,7 @@ export class JobRunner {
   async cancel(): Promise<void> {
     if (this.state === 'ended' || this.state === 'ending') return void (await this.finished)
     this.state = 'ending'
-    clearTimeout(this.restartTimer)
+    this.cancelRestart()
     await this.end({ kind: 'ended', outcome: 'cancelled' })
   }
 
@@ -366,16 +431,18 @@ export class JobRunner {
   ): Promise<void> {
     if (this.state === 'ended') return
     this.state = 'ended'
-    clearTimeout(this.restartTimer)
+    this.cancelRestart()
     await this.attempt?.close(how.kind === 'failed' ? how.error : undefined)
+    await this.starting
+    await this.slots.discard()
     try {
       await this.recordEnd(how)
     } catch (error) {
       // The end could not be said: the next start goes on from the latest snapshot, as after a crash.
       this.warn(`the end of the run could not be recorded: ${messageOf(error)}`)
     }
-    clearInterval(this.renewing)
-    await this.lock?.release().catch(() => undefined)
+    this.cancelRenewal()
+    await this.records?.lock.release().catch(() => undefined)
     if (how.kind === 'failed') return this.settle.reject(how.error)
     this.options.onEvent({ type: 'ended', outcome: how.outcome })
     this.settle.resolve(how.outcome)
@@ -384,71 +451,42 @@ export class JobRunner {
   private async recordEnd(
     how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError },
   ): Promise<void> {
-    if (this.run === undefined || (how.kind === 'ended' && how.outcome === 'already-finished')) return
-    const { store, job, options } = this.options
-    const { onCancel, onFinish } = options.checkpointing
+    if (how.kind === 'ended' && how.outcome === 'already-finished') return
     const end: RunEnd['end'] = how.kind === 'failed' ? 'failed' : (how.outcome as 'finished' | 'stopped' | 'cancelled')
-    const deletes = (end === 'finished' && onFinish === 'delete') || (end === 'cancelled' && onCancel === 'delete')
-    await this.lock!.confirm()
-    await publishRunEnd(store, {
-      job,
-      run: this.run.run,
-      end,
-      atMs: Date.now(),
-      lastCheckpointId: this.lastCheckpointId,
-      retained: !deletes,
-      ...(how.kind === 'failed' && { error: { code: how.error.code, message: how.error.message } }),
-    })
-    this.segments.releaseAll()
-    this.runs = await readRuns(store, job)
-    await this.sweep(false)
-    failpoint('end.after-delete')
+    await this.records!.endRun(
+      {
+        end,
+        atMs: this.world.now(),
+        lastCheckpointId: Math.max(this.lastCheckpointId, this.attempt?.publishedId ?? 0),
+        ...(how.kind === 'failed' && { error: { code: how.error.code, message: how.error.message } }),
+      },
+      this.sweepScope(false),
+    )
   }
 
   // --------------------------------------------------------------------------------------------------------- storage
 
-  private async sweep(leftovers: boolean, previousLineage = this.run?.previousLineage): Promise<void> {
-    const { store, options } = this.options
-    // What this run was restored from stays until it has a snapshot of its own.
-    const restored = this.attempt?.manifest
-    const pinned = restored !== undefined && this.lastCheckpointId === restored.id ? [{ id: restored.id }] : []
-    const policy = { retain: options.checkpointing.retain, previousLineage, pinned }
-    const report = await sweep(store, {
-      token: this.lock!.token,
-      confirm: () => this.lock!.confirm(),
-      folder: this.folder,
-      decide: snapshots => decideRetention(snapshots, this.runs, policy),
-      liveSegments: this.segments.live,
-      leftovers,
-    })
-    if (report.stopped !== undefined) {
-      const { file, error } = report.stopped
-      this.warn(
-        `nothing is cleared up, since ${file} cannot be read: ${error.message}. Remove it with millrace delete.`,
-      )
-    }
+  private sweep(leftovers: boolean, previousLineage?: number): Promise<void> {
+    return this.records!.sweep(this.sweepScope(leftovers, previousLineage))
   }
 
-  private async appendHistory(outcome: CheckpointOutcome): Promise<void> {
-    const { id, trigger, startedAtMs, durationMs, newBytes, totalBytes, alignmentMs, error } = outcome
-    await appendHistory(this.options.store, {
-      atMs: startedAtMs,
-      kind: 'checkpoint',
-      id,
-      run: this.run!.run,
-      trigger,
-      outcome: outcome.outcome === 'complete' ? 'completed' : outcome.outcome === 'expired' ? 'expired' : 'failed',
-      durationMs,
-      newBytes,
-      totalBytes,
-      alignmentMs,
-      ...(error !== undefined && { error }),
+  /** What this run was restored from stays until it has a snapshot of its own. */
+  private sweepScope(leftovers: boolean, previousLineage = this.run?.previousLineage): SweepScope {
+    const restored = this.attempt?.manifest
+    const pinnedId = restored?.id === this.lastCheckpointId ? restored.id : undefined
+    return { pinnedId, previousLineage, leftovers }
+  }
+
+  private renewLater(): void {
+    this.cancelRenewal = this.world.schedule(RENEW_EVERY_MS, () => {
+      this.renewLater()
+      void this.renew()
     })
   }
 
   private async renew(): Promise<void> {
     try {
-      await this.lock!.renew()
+      await this.records!.lock.renew()
     } catch (error) {
       if (isMillraceError(error, 'FENCED')) await this.failed({ error: carry(error), records: -1 })
       // A store that fails now may work again before the lease is over; every publish confirms the lock anyway.
@@ -458,11 +496,6 @@ export class JobRunner {
   private warn(message: string): void {
     this.options.onEvent({ type: 'log', level: 'warn', message })
   }
-}
-
-const SYSTEM_CLOCK = {
-  now: () => Date.now(),
-  sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)),
 }
 
 function deterministic(error: MillraceError): MillraceError {

@@ -128,6 +128,45 @@ test('a function that throws once restarts the job from its latest checkpoint, a
   assert.equal(rows.at(-1)!.value, 1500 * 1500)
 })
 
+test('a sink that fails to prepare its output restarts the job, and nothing of that output is lost', async () => {
+  let failures = 0
+  const sink = memory()
+  const job = defineJob('fragile', flow => {
+    flow.source('in', generator({ rate: 20_000, next: i => i })).sink('out', {
+      ...sink,
+      async open(context, restored) {
+        const writer = await sink.open(context, restored)
+        return {
+          write: (record, timestamp) => writer.write(record, timestamp),
+          commit: committables => writer.commit(committables),
+          close: () => writer.close(),
+          async prepareCommit(checkpointId, last) {
+            const prepared = await writer.prepareCommit(checkpointId, last)
+            if (checkpointId === 2 && failures++ === 0) throw new Error('once')
+            return prepared
+          },
+        }
+      },
+    })
+  })
+  const restarting = waitFor('restarting')
+  const again = waitFor('started', ({ decision }) => decision.run === 2)
+  const onEvent = (event: JobEvent) => {
+    restarting.onEvent(event)
+    again.onEvent(event)
+  }
+  const handle = await run(job, { ...FAST, onEvent, checkpointing: { interval: 5 } })
+  assert.equal((await restarting.promise).error.code, 'SINK_FAILED')
+  await again.promise
+  await handle.stop()
+  const rows = handle.rows('out')
+  assert.ok(rows.length > 0)
+  assert.deepEqual(
+    rows,
+    rows.map((_, index) => index),
+  )
+})
+
 test('invariant 10: an error that comes back without progress stops the job and names operator, key and record', async () => {
   const job = defineJob('poison', flow => {
     flow

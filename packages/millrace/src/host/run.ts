@@ -14,6 +14,7 @@ import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
 import { resolveOptions, type OptionSources } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { threadedSlots } from './threaded-slot.ts'
+import { systemWorld } from './world.ts'
 
 export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
   /** A directory, or a Storage (`millrace/testing` has `memoryStorage()`). Default: in memory, gone with the process. */
@@ -115,6 +116,7 @@ export async function start(options: StartOptions): Promise<StartedJob> {
     allowDroppedState: options.allowDroppedState ?? false,
     store,
     slots: slotsOf(),
+    world: systemWorld,
     onEvent,
   })
   await runner.start()

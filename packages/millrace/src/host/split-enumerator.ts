@@ -9,12 +9,13 @@ import type { ExecutionPlan, SourceNode } from '../graph/index.ts'
 import type { SourceShares } from '../runtime/slot-plan.ts'
 import type { OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { shareOfSource, type SourceShare } from '../snapshot/redistribute.ts'
+import type { HostWorld } from './world.ts'
 
 export interface EnumeratorOptions {
   readonly plan: ExecutionPlan
   /** What the snapshot says of a source; undefined: it is new. */
   restored(source: string): OperatorSnapshot | undefined
-  now(): number
+  readonly world: Pick<HostWorld, 'now' | 'schedule'>
   readonly log: Log
   onSplits(slot: number, source: string, splits: readonly Split[]): void
   onError(error: MillraceError): void
@@ -23,7 +24,8 @@ export interface EnumeratorOptions {
 export class SplitEnumerator {
   private readonly options: EnumeratorOptions
   private readonly known = new Map<string, Set<string>>()
-  private readonly timers = new Set<NodeJS.Timeout>()
+  /** By source, of its next look for new splits. */
+  private readonly cancels = new Map<string, () => void>()
   private closed = false
 
   constructor(options: EnumeratorOptions) {
@@ -53,7 +55,7 @@ export class SplitEnumerator {
 
   close(): void {
     this.closed = true
-    for (const timer of this.timers) clearTimeout(timer)
+    for (const cancel of this.cancels.values()) cancel()
   }
 
   private sources(): SourceNode[] {
@@ -89,14 +91,13 @@ export class SplitEnumerator {
 
   private discoverIn(node: SourceNode, delayMs: number, everyMs: number): void {
     if (this.closed) return
-    const timer = setTimeout(() => {
-      this.timers.delete(timer)
+    const look = (): void => {
       this.discover(node).then(
         () => this.discoverIn(node, everyMs, everyMs),
         error => this.options.onError(error),
       )
-    }, delayMs)
-    this.timers.add(timer)
+    }
+    this.cancels.set(node.name, this.options.world.schedule(delayMs, look))
   }
 
   private async discover(node: SourceNode): Promise<void> {
@@ -117,7 +118,7 @@ export class SplitEnumerator {
       operator: name,
       subtask: 0,
       parallelism: plan.subtasks[id],
-      now: () => this.options.now(),
+      now: () => this.options.world.now(),
       count() {},
       log,
       wake() {},

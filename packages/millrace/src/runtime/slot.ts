@@ -335,11 +335,13 @@ export class Slot {
     const { checkpointId } = trigger
     const part = capture(this.operators, this.sourceTurn, this.plan.slot)
     const alignmentMs = this.platform.monotonic() - this.alignedFromMs
-    const prepared = this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last))
+    const prepared = Promise.all(this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last)))
+    // What a writer fails to prepare it may have lost: an attempt that goes on from the last checkpoint has it again.
+    prepared.catch(error => this.fail(error))
     const task = new SnapshotTask(trigger, this.backend, this.segmentTarget(), () => this.platform.wake())
     this.snapshot = task
     failpoint('checkpoint.after-freeze')
-    Promise.all([task.written, ...prepared]).then(
+    Promise.all([task.written, prepared]).then(
       ([segment]) => {
         if (this.snapshot !== task) return
         this.snapshot = undefined

@@ -48,6 +48,22 @@ test('when all inputs are idle so is the output, having come as far as the furth
   }
 })
 
+test('an output that becomes idle has come as far as the furthest input came before it ended', () => {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const { said, inputs } = merge(2)
+    inputs[0].watermark(3)
+    inputs[1].watermark(8)
+    for (const index of order) {
+      if (index === 0) inputs[0].idle(true)
+      else inputs[1].watermark(Infinity)
+    }
+    assert.deepEqual(said, [3, 8, 'idle'])
+  }
+})
+
 test('an input that has ended holds nothing back', () => {
   const { said, inputs } = merge(2)
   inputs[0].watermark(Infinity)

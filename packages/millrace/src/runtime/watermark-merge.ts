@@ -2,9 +2,9 @@
  * The watermark over several inputs: the lowest of those that are not idle. It only grows. An input that has ended (Infinity) does not
  * hold it back; it ends itself when all inputs have, not sooner: an idle one may have more to say, or timers of its own to fire.
  *
- * Before the output becomes idle it goes up to the highest of all inputs (Flink: StatusWatermarkValve). Several subtasks that merge
- * the same inputs see them become idle in different orders; so all of them come equally far, and fire what is due, before nobody
- * downstream waits for them any more.
+ * Before the output becomes idle it goes up to the highest of all inputs (Flink: StatusWatermarkValve), also of those that have ended
+ * since. Several subtasks that merge the same inputs see them become idle, and end, in different orders; so all of them come equally
+ * far, and fire what is due, before nobody downstream waits for them any more.
  */
 import type { Input } from './chain.ts'
 
@@ -15,6 +15,8 @@ export class WatermarkMerge {
   private readonly watermarks: Float64Array
   private readonly idles: boolean[]
   private current = -Infinity
+  /** Of all inputs, before their end. */
+  private highest = -Infinity
   private isIdle = false
 
   constructor(inputCount: number, output: Watermarks) {
@@ -27,6 +29,7 @@ export class WatermarkMerge {
     return {
       watermark: time => {
         this.watermarks[index] = time
+        if (time > this.highest && time !== Infinity) this.highest = time
         this.merge()
       },
       idle: isIdle => {
@@ -38,20 +41,16 @@ export class WatermarkMerge {
 
   private merge(): void {
     let lowest = Infinity
-    let highest = -Infinity
     let ended = 0
     for (let i = 0; i < this.watermarks.length; i++) {
       const time = this.watermarks[i]
       if (time === Infinity) ended++
-      else {
-        if (time > highest) highest = time
-        if (!this.idles[i] && time < lowest) lowest = time
-      }
+      else if (!this.idles[i] && time < lowest) lowest = time
     }
     const isIdle = lowest === Infinity && ended < this.watermarks.length
     // What fires at the watermark is said by an input that is not idle: nobody waits for an idle one.
     if (this.isIdle && !isIdle) this.output.idle((this.isIdle = false))
-    this.advance(isIdle ? highest : lowest)
+    this.advance(isIdle ? this.highest : lowest)
     if (isIdle && !this.isIdle) this.output.idle((this.isIdle = true))
   }
 

@@ -75,7 +75,7 @@ function linksOf(
 
 /**
  * Whether a snapshot is a stray: written by a process after it was fenced. Its id lies where a later run's ids begin. It is in
- * nobody's past, what it holds was never committed, and its id is not used again.
+ * nobody's past, and what it holds was never committed.
  */
 export function isStray(runs: readonly RunFacts[], snapshot: { readonly id: number; readonly run: number }): boolean {
   return runs.some(

@@ -54,6 +54,11 @@ export class ManifestFolder {
     this.#job = job
   }
 
+  /** The file is being removed. Another one of its name and size, made within the same millisecond, is not it. */
+  forget(file: string): void {
+    this.#known.delete(file)
+  }
+
   /** Lists the folder and reads what is new. @throws only when the store fails */
   async read(): Promise<FolderListing> {
     const manifests: ManifestFile[] = []

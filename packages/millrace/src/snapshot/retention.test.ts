@@ -51,6 +51,8 @@ test('checkpoints of a run that ended without retaining them go, before others a
   ]
   assert.deepEqual(kept([chk(1), sp(2), chk(3), chk(4, 2, 2)], { previousLineage: 1 }, runs), [2, 4])
   assert.deepEqual(kept([chk(1), sp(2), chk(3)], {}, runs.slice(0, 1)), [2])
+  // One that was published although it had seemed to fail.
+  assert.deepEqual(kept([chk(1), sp(2), chk(3), chk(4)], {}, runs.slice(0, 1)), [2])
   // A later run that goes on from the savepoint keeps what it makes.
   const goesOn = [runs[0], sampleRunFacts(2, { firstCheckpointId: 4, ...restored(2, 1) })]
   assert.deepEqual(kept([sp(2), chk(3), chk(4, 2)], {}, goesOn), [2, 4])

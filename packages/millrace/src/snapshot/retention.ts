@@ -62,10 +62,13 @@ export function decideRetention(
   })
 }
 
-/** Its lineage ended with `onFinish` or `onCancel` 'delete' after it was made; a crash before the sweep changes nothing about that. */
-function isGivenUp({ id, lineage }: Facts, runs: readonly RunFacts[]): boolean {
-  return runs.some(({ record, end }) => {
+/**
+ * Its lineage ended with `onFinish` or `onCancel` 'delete' after it was made; a crash before the sweep changes nothing about that. Also
+ * one that the end does not know of, since its publication had failed as far as anybody could tell.
+ */
+function isGivenUp({ run: maker, lineage }: Facts, runs: readonly RunFacts[]): boolean {
+  return runs.some(({ run, record, end }) => {
     if (end === undefined || isMillraceError(end) || isMillraceError(record)) return false
-    return !end.retained && record.lineage === lineage && id <= end.lastCheckpointId
+    return !end.retained && record.lineage === lineage && maker <= run
   })
 }

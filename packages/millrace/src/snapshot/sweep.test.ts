@@ -58,6 +58,21 @@ test('dropped manifests go, and the segments that only they named', async () => 
   assert.equal(report.freedBytes, 100 + encodeManifest(checkpoint(1)).length + encodeManifest(checkpoint(2)).length)
 })
 
+test('a manifest that takes the name of one that was removed is another one, though it has the same size and time', async () => {
+  const store = makeStore()
+  const folder = new ManifestFolder(store, 'job')
+  const decide: SweepOptions['decide'] = snapshots => snapshots.map(({ run }) => ({ keep: run === 2 }))
+  const old = { ...checkpoint(1), run: 1, durationMs: 100 }
+  await putSnapshots(store, [old])
+  await run(store, { folder, decide })
+  const sameSize = Array.from({ length: 100 }, (_, i) => ({ ...checkpoint(1), run: 2, durationMs: 100 + i })).find(
+    manifest => encodeManifest(manifest).length === encodeManifest(old).length,
+  )
+  await putSnapshots(store, [sameSize!])
+  await run(store, { folder, decide })
+  assert.deepEqual(await names(store), ['manifests/chk-000000000001.json', 'segments/5-1.seg'])
+})
+
 test('segments that no manifest names go, but not those being written or merged', async () => {
   const store = makeStore()
   await putSnapshots(store, [checkpoint(1)])

@@ -108,12 +108,13 @@ function unreadable({ manifests, unknown }: FolderListing): SweepReport['stopped
 
 async function removeManifests(
   store: SnapshotStore,
-  { confirm }: SweepOptions,
+  { confirm, folder }: SweepOptions,
   dropped: readonly Dropped[],
 ): Promise<string[]> {
   if (dropped.length > 0) await confirm()
   for (const { file } of dropped) {
     failpoint('retention.before-manifest-delete')
+    folder.forget(file)
     await store.remove(file)
     failpoint('retention.after-manifest-delete')
   }

@@ -147,17 +147,3 @@ function failure(attempts: readonly CrashAttempt[], what: string): Error {
   const story = attempts.map((attempt, i) => `  ${i + 1}. ${describeAttempt(attempt)}`)
   return new Error([what, ...story, ...last.lines.slice(-20), last.stderr].join('\n'))
 }
-
-/**
- * Numbers in [0, 1) that a seed determines (mulberry32), so that a random crash test can be run again: take the seed from the
- * environment if it is there, else from the clock, and print it when the test fails.
- */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}

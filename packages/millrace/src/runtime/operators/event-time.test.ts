@@ -59,11 +59,14 @@ test('so is one that got no split of a bounded source', () => {
   assert.deepEqual(said, [Number.MAX_VALUE])
 })
 
-test('one that may get splits later is idle', () => {
+test('one that may get splits later is idle until it does', () => {
   const { said, operator } = eventTime()
   operator.mayGetSplits = true
   operator.start(undefined)
   assert.deepEqual(said, ['idle'])
+  operator.addSplit(1, undefined)
+  operator.update()
+  assert.deepEqual(said, ['idle', 'active'])
 })
 
 test('while restored splits are added nothing is said, even if the first ones had ended', () => {

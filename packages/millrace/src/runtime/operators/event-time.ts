@@ -136,7 +136,8 @@ export class EventTimeOperator implements Input {
     this.lowest = -1
   }
 
-  private update(): void {
+  /** Splits have come or gone: says what follows from that, before a record of a new one does. */
+  update(): void {
     if (!this.started) return
     let lowest = -1
     let active = false

@@ -60,7 +60,7 @@ export class SinkTask implements Input {
         throw this.named(error)
       },
     )
-    // A failure is reported by whoever awaits this checkpoint; the next prepare reports it again.
+    // A failure is reported by whoever awaits this checkpoint.
     this.preparing.catch(() => undefined)
     return this.preparing
   }

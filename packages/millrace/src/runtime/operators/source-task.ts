@@ -117,6 +117,7 @@ export class SourceTask {
   /** Splits that were discovered later. */
   addSplits(splits: readonly Split[]): void {
     for (const split of splits) this.addSplit(split, undefined, false, () => undefined)
+    for (const eventTime of this.eventTimes) eventTime.update()
     this.context.wake()
   }
 

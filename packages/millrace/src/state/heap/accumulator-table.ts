@@ -14,7 +14,7 @@ import type { AggregatingState, FixedAggregator } from '../declarations.ts'
 import type { WindowStore } from '../contract.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { Epochs } from './epochs.ts'
-import { NO_ROW, type TypedGroup } from './typed-group.ts'
+import { NO_ROW } from './typed-group.ts'
 import { RowCursor, TypedTable } from './typed-table.ts'
 
 export class AccumulatorTable extends TypedTable {
@@ -27,46 +27,35 @@ export class AccumulatorTable extends TypedTable {
 
   insert(keys: KeyContext, windowStart?: number): number {
     const row = this.insertRow(keys, windowStart)
-    const group = this.groups[keys.group]!
-    this.aggregator.fixed.init(group.f64, group.fieldsOf(row))
+    this.aggregator.fixed.init(this.store.pageOf(row).f64, this.store.fieldsOf(row))
     return row
   }
 
   add(groupIndex: number, row: number, record: unknown): void {
-    this.addTo(this.groups[groupIndex]!, groupIndex, row, record)
+    this.beforeChange(groupIndex, row)
+    this.aggregator.fixed.add(this.store.pageOf(row).f64, this.store.fieldsOf(row), record)
+    this.changed(groupIndex, row)
   }
 
   /** `find`, `insert` if there is no row, and `add` in one: whether the row is new. The hot path of windows. */
   upsert(keys: KeyContext, windowStart: number, record: unknown): boolean {
-    keys.hashKey()
-    const group = this.groups[keys.group]
-    const row = group === undefined ? NO_ROW : group.find(this.rowHash(keys.hash, windowStart), keys.key, windowStart)
-    if (row === NO_ROW) {
-      this.add(keys.group, this.insert(keys, windowStart), record)
-      return true
-    }
-    this.addTo(group!, keys.group, row, record)
-    return false
+    const row = this.find(keys, windowStart)
+    this.add(keys.group, row === NO_ROW ? this.insert(keys, windowStart) : row, record)
+    return row === NO_ROW
   }
 
-  private addTo(group: TypedGroup, groupIndex: number, row: number, record: unknown): void {
-    this.beforeChange(group, groupIndex, row)
-    this.aggregator.fixed.add(group.f64, group.fieldsOf(row), record)
-    this.changed(group, groupIndex, row)
+  result(row: number): unknown {
+    return this.aggregator.fixed.result(this.store.pageOf(row).f64, this.store.fieldsOf(row))
   }
 
-  result(groupIndex: number, row: number): unknown {
-    const group = this.groups[groupIndex]!
-    return this.aggregator.fixed.result(group.f64, group.fieldsOf(row))
-  }
-
-  protected encodeFields(group: TypedGroup, row: number, out: ByteWriter): void {
-    const start = group.fieldsOf(row)
+  protected encodeFields(row: number, out: ByteWriter): void {
+    const { f64 } = this.store.pageOf(row)
+    const start = this.store.fieldsOf(row)
     if (this.width > 1) encodeNumberArrayHeader(this.width, out)
-    for (let i = start; i < start + this.width; i++) encodeNumber(group.f64[i], out)
+    for (let i = start; i < start + this.width; i++) encodeNumber(f64[i], out)
   }
 
-  protected decodeFields(group: TypedGroup, row: number, value: ByteReader): void {
+  protected decodeFields(row: number, value: ByteReader): void {
     const accumulator = decodeValue(value)
     const numbers: unknown = this.width === 1 ? [accumulator] : accumulator
     if (!this.isRow(numbers)) {
@@ -75,7 +64,7 @@ export class AccumulatorTable extends TypedTable {
         `the snapshot holds accumulators that are not those of the job's aggregator (${this.aggregator.shape ?? 'its own'}); give the changed aggregate another name`,
       )
     }
-    group.f64.set(numbers, group.fieldsOf(row))
+    this.store.pageOf(row).f64.set(numbers, this.store.fieldsOf(row))
   }
 
   private isRow(numbers: unknown): numbers is number[] {
@@ -99,9 +88,7 @@ export class TypedAggregatingState<T, R> extends RowCursor<AccumulatorTable> imp
 
   get(): R {
     const row = this.find()
-    return row === NO_ROW
-      ? this.aggregator.result(this.aggregator.create())
-      : (this.table.result(this.keys.group, row) as R)
+    return row === NO_ROW ? this.aggregator.result(this.aggregator.create()) : (this.table.result(row) as R)
   }
 }
 
@@ -124,7 +111,7 @@ export class TypedWindowStore implements WindowStore {
   }
 
   result(windowStart: number): unknown {
-    return this.table.result(this.keys.group, this.table.find(this.keys, windowStart))
+    return this.table.result(this.table.find(this.keys, windowStart))
   }
 
   clear(windowStart: number): void {

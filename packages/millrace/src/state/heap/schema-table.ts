@@ -8,7 +8,7 @@ import type { Key, ReducingState, ValueState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { Epochs } from './epochs.ts'
 import { SchemaRows } from './schema-rows.ts'
-import { NO_ROW, type TypedGroup } from './typed-group.ts'
+import { NO_ROW } from './typed-group.ts'
 import { RowCursor, TypedTable } from './typed-table.ts'
 
 /** Whose values they are, for messages. */
@@ -28,9 +28,8 @@ export class SchemaTable extends TypedTable {
     this.name = name
   }
 
-  read(groupIndex: number, row: number): unknown {
-    const group = this.groups[groupIndex]!
-    return this.rows.load(group, group.fieldsOf(row))
+  read(row: number): unknown {
+    return this.rows.load(this.store.pageOf(row), this.store.fieldsOf(row))
   }
 
   /** Takes in what is to be written next. @throws STATE_VALUE_INVALID */
@@ -47,23 +46,21 @@ export class SchemaTable extends TypedTable {
   /** A row for the bound key, which has none, with the value that was taken in. */
   insert(keys: KeyContext): number {
     const row = this.insertRow(keys)
-    const group = this.groups[keys.group]!
-    this.rows.copyTo(group, group.fieldsOf(row))
+    this.rows.copyTo(this.store.pageOf(row), this.store.fieldsOf(row))
     return row
   }
 
   update(groupIndex: number, row: number): void {
-    const group = this.groups[groupIndex]!
-    this.beforeChange(group, groupIndex, row)
-    this.rows.copyTo(group, group.fieldsOf(row))
-    this.changed(group, groupIndex, row)
+    this.beforeChange(groupIndex, row)
+    this.rows.copyTo(this.store.pageOf(row), this.store.fieldsOf(row))
+    this.changed(groupIndex, row)
   }
 
-  protected encodeFields(group: TypedGroup, row: number, out: ByteWriter): void {
-    this.rows.encode(group, group.fieldsOf(row), out)
+  protected encodeFields(row: number, out: ByteWriter): void {
+    this.rows.encode(this.store.pageOf(row), this.store.fieldsOf(row), out)
   }
 
-  protected decodeFields(group: TypedGroup, row: number, value: ByteReader, key: Key): void {
+  protected decodeFields(row: number, value: ByteReader, key: Key): void {
     const misfit = this.rows.decode(value)
     if (misfit !== undefined) {
       const { operator, state } = this.name
@@ -73,14 +70,14 @@ export class SchemaTable extends TypedTable {
         { context: { operator, state, key: describeKey(key), path: misfit.path } },
       )
     }
-    this.rows.copyTo(group, group.fieldsOf(row))
+    this.rows.copyTo(this.store.pageOf(row), this.store.fieldsOf(row))
   }
 }
 
 class SchemaCursor<T> extends RowCursor<SchemaTable> {
   protected read(): T | undefined {
     const row = this.find()
-    return row === NO_ROW ? undefined : (this.table.read(this.keys.group, row) as T)
+    return row === NO_ROW ? undefined : (this.table.read(row) as T)
   }
 
   protected put(value: T): void {

@@ -3,8 +3,9 @@
  * bytes an entry with its key and index instead of 130. What the bytes mean is for the subclasses to say: accumulators of the engine's
  * own aggregators (accumulator-table.ts), values of a schema (schema-table.ts).
  *
- * One group of arrays per key group (typed-group.ts), so that growing one is a small step. Change tracking is that of cell tables,
- * with row numbers in place of cells: a removed row leaves the index at once and is reused when no change set names it any more.
+ * The rows of all key groups are in one store (row-store.ts); each key group has an index of its own (typed-group.ts). Change tracking is
+ * that of cell tables, with row numbers in place of cells: a removed row leaves the index at once and is reused when no change set that
+ * counts names it any more.
  */
 import { ByteWriter, decodeKey, encodeKey, hashKey, type ByteReader } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
@@ -13,7 +14,9 @@ import type { SnapshotTable } from './cell-table.ts'
 import { EarlyEntries } from './early-entries.ts'
 import { type EntryGroup, PUT, TOMBSTONE } from './entry-group.ts'
 import { NEVER, type Epochs } from './epochs.ts'
-import { DEAD, FREE, LIVE, NO_ROW, TypedGroup } from './typed-group.ts'
+import { RowList } from './row-list.ts'
+import { DEAD, FREE, LIVE, RowStore } from './row-store.ts'
+import { NO_ROW, TypedGroup } from './typed-group.ts'
 
 /** Stands for the window's start in tables without windows. */
 const NO_WINDOW = 0
@@ -22,7 +25,7 @@ const scratch = new ByteWriter(64)
 
 interface ChangeSet {
   readonly epoch: number
-  readonly groups: (number[] | undefined)[]
+  readonly groups: (RowList | undefined)[]
 }
 
 export abstract class TypedTable implements SnapshotTable {
@@ -31,8 +34,9 @@ export abstract class TypedTable implements SnapshotTable {
   /** Of a row's fields, in units of 8 bytes. */
   protected readonly width: number
   private readonly windowed: boolean
-  protected readonly groups: (TypedGroup | undefined)[] = []
-  private dirty: (number[] | undefined)[] = []
+  protected readonly store: RowStore
+  private readonly groups: (TypedGroup | undefined)[] = []
+  private dirty: (RowList | undefined)[] = []
   private changeSets: ChangeSet[] = []
   private readonly early = new EarlyEntries()
   private walk: { group: number; set: number; index: number } | undefined
@@ -40,18 +44,21 @@ export abstract class TypedTable implements SnapshotTable {
   private lastWindow = NO_WINDOW
   private lastWindowHash = 0
   private rowCount = 0
+  /** Epoch of the last published snapshot: what was removed until then is in no snapshot to come. */
+  private publishedEpoch = 0
 
   constructor(stateId: number, epochs: Epochs, width: number, windowed: boolean) {
     this.stateId = stateId
     this.epochs = epochs
     this.width = width
     this.windowed = windowed
+    this.store = new RowStore(width, windowed)
   }
 
   /** Appends the value that a row's fields stand for. */
-  protected abstract encodeFields(group: TypedGroup, row: number, out: ByteWriter): void
+  protected abstract encodeFields(row: number, out: ByteWriter): void
   /** Reads such a value into the row of the key, which is new. */
-  protected abstract decodeFields(group: TypedGroup, row: number, value: ByteReader, key: Key): void
+  protected abstract decodeFields(row: number, value: ByteReader, key: Key): void
 
   // ------------------------------------------------------------------------------------------------------------ rows
 
@@ -69,34 +76,35 @@ export abstract class TypedTable implements SnapshotTable {
     scratch.reset()
     encodeKey(keys.key, scratch)
     const group = this.groupOf(keys.group)
-    const row = group.insert(this.rowHash(keys.hash, windowStart), scratch.bytes, scratch.length, windowStart)
+    const hash = this.rowHash(keys.hash, windowStart)
+    const row = group.insert(hash, scratch.bytes, scratch.length, windowStart, this.publishedEpoch)
     this.rowCount++
-    group.setEpoch(row, this.epochs.current)
-    group.setWritten(row, NEVER)
+    this.store.setEpoch(row, this.epochs.current)
+    this.store.setWritten(row, NEVER)
     this.markDirty(keys.group, row)
     return row
   }
 
   /** Call before the fields of a row are changed: frozen ones are serialised first. */
-  protected beforeChange(group: TypedGroup, groupIndex: number, row: number): void {
-    if (this.epochs.active) this.touch(groupIndex, group, row)
+  protected beforeChange(groupIndex: number, row: number): void {
+    if (this.epochs.active) this.touch(groupIndex, row)
   }
 
-  protected changed(group: TypedGroup, groupIndex: number, row: number): void {
-    if (group.epochOf(row) === this.epochs.current) return
-    group.setEpoch(row, this.epochs.current)
+  protected changed(groupIndex: number, row: number): void {
+    if (this.store.epochOf(row) === this.epochs.current) return
+    this.store.setEpoch(row, this.epochs.current)
     this.markDirty(groupIndex, row)
   }
 
   remove(groupIndex: number, row: number): void {
     const group = this.groups[groupIndex]!
-    this.beforeChange(group, groupIndex, row)
+    this.beforeChange(groupIndex, row)
     group.unlink(row)
     this.rowCount--
     // In no snapshot: nothing to tell anybody. Change sets may still name the row; whoever uses it next is judged by its own epoch.
-    if (group.writtenOf(row) === NEVER) return group.free(row)
-    group.setStatus(row, DEAD)
-    this.changed(group, groupIndex, row)
+    if (this.store.writtenOf(row) === NEVER) return group.free(row)
+    group.bury(row)
+    this.changed(groupIndex, row)
   }
 
   entryCount(): number {
@@ -114,7 +122,7 @@ export abstract class TypedTable implements SnapshotTable {
     if (this.walk?.group !== groupIndex) this.walk = { group: groupIndex, set: 0, index: 0 }
     const group = this.groups[groupIndex]
     if (group !== undefined) {
-      const done = this.epochs.full ? this.collectAll(group, into, max) : this.collectChanges(group, into, max)
+      const done = this.epochs.full ? this.collectAll(group, into, max) : this.collectChanges(into, max)
       if (!done) return false
     }
     this.walk = undefined
@@ -126,12 +134,13 @@ export abstract class TypedTable implements SnapshotTable {
     const walk = this.walk!
     const end = Math.min(group.rows, walk.index + max)
     for (; walk.index < end; walk.index++) {
-      if (group.statusOf(walk.index) === LIVE) this.collectRow(group, walk.index, into)
+      const row = group.rowAt(walk.index)
+      if (this.store.statusOf(row) === LIVE) this.collectRow(row, into)
     }
     return walk.index >= group.rows
   }
 
-  private collectChanges(group: TypedGroup, into: EntryGroup, max: number): boolean {
+  private collectChanges(into: EntryGroup, max: number): boolean {
     const walk = this.walk!
     for (; walk.set < this.changeSets.length; walk.set++, walk.index = 0) {
       const set = this.changeSets[walk.set]
@@ -139,16 +148,16 @@ export abstract class TypedTable implements SnapshotTable {
       if (rows === undefined || set.epoch <= this.epochs.base || set.epoch > this.epochs.frozen) continue
       for (; walk.index < rows.length; walk.index++, max--) {
         if (max <= 0) return false
-        this.collectRow(group, rows[walk.index], into)
+        this.collectRow(rows.at(walk.index), into)
       }
     }
     return true
   }
 
-  private collectRow(group: TypedGroup, row: number, into: EntryGroup): void {
-    if (group.epochOf(row) > this.epochs.frozen || group.writtenOf(row) === this.epochs.frozen) return
-    if (group.statusOf(row) === FREE) return
-    this.write(this.walk!.group, group, row, into)
+  private collectRow(row: number, into: EntryGroup): void {
+    if (this.store.epochOf(row) > this.epochs.frozen || this.store.writtenOf(row) === this.epochs.frozen) return
+    if (this.store.statusOf(row) === FREE) return
+    this.write(this.walk!.group, row, into)
   }
 
   thaw(): void {
@@ -157,36 +166,28 @@ export abstract class TypedTable implements SnapshotTable {
   }
 
   published(epoch: number): void {
-    const done = this.changeSets.filter(set => set.epoch <= epoch)
     this.changeSets = this.changeSets.filter(set => set.epoch > epoch)
-    for (const set of done) set.groups.forEach((rows, group) => this.freeDead(group, rows!, epoch))
+    this.publishedEpoch = epoch
   }
 
-  private freeDead(groupIndex: number, rows: readonly number[], epoch: number): void {
-    const group = this.groups[groupIndex]!
-    for (const row of rows) {
-      if (group.statusOf(row) === DEAD && group.epochOf(row) <= epoch) group.free(row)
-    }
-  }
-
-  private touch(groupIndex: number, group: TypedGroup, row: number): void {
+  private touch(groupIndex: number, row: number): void {
     const epochs = this.epochs
-    const epoch = group.epochOf(row)
-    if (epoch > epochs.frozen || group.writtenOf(row) === epochs.frozen) return
+    const epoch = this.store.epochOf(row)
+    if (epoch > epochs.frozen || this.store.writtenOf(row) === epochs.frozen) return
     if (!epochs.full && epoch <= epochs.base) return
-    this.write(groupIndex, group, row, this.early.of(groupIndex))
+    this.write(groupIndex, row, this.early.of(groupIndex))
   }
 
-  private write(groupIndex: number, group: TypedGroup, row: number, into: EntryGroup): void {
+  private write(groupIndex: number, row: number, into: EntryGroup): void {
     into.begin(groupIndex, this.stateId)
-    group.writeKey(row, into.bytes)
+    this.store.writeKey(row, into.bytes)
     into.value()
-    if (group.statusOf(row) === DEAD) into.end(TOMBSTONE, 0)
+    if (this.store.statusOf(row) === DEAD) into.end(TOMBSTONE, 0)
     else {
-      this.encodeFields(group, row, into.bytes)
+      this.encodeFields(row, into.bytes)
       into.end(PUT, 0)
     }
-    group.setWritten(row, this.epochs.frozen)
+    this.store.setWritten(row, this.epochs.frozen)
   }
 
   // --------------------------------------------------------------------------------------------------------- restore
@@ -196,23 +197,22 @@ export abstract class TypedTable implements SnapshotTable {
     encodeKey(key, scratch)
     const windowStart = this.windowed ? (decodeKey(sub) as number) : NO_WINDOW
     const group = this.groupOf(groupIndex)
-    const row = group.insert(this.rowHash(hashKey(key) | 0, windowStart), scratch.bytes, scratch.length, windowStart)
+    const hash = this.rowHash(hashKey(key) | 0, windowStart)
+    const row = group.insert(hash, scratch.bytes, scratch.length, windowStart, this.publishedEpoch)
     this.rowCount++
-    group.setEpoch(row, 0)
-    group.setWritten(row, 0)
-    this.decodeFields(group, row, value, key)
+    this.store.setEpoch(row, 0)
+    this.store.setWritten(row, 0)
+    this.decodeFields(row, value, key)
   }
 
   restoreEnd(): void {}
 
   private groupOf(index: number): TypedGroup {
-    return (this.groups[index] ??= new TypedGroup(this.width, this.windowed))
+    return (this.groups[index] ??= new TypedGroup(this.store))
   }
 
   private markDirty(groupIndex: number, row: number): void {
-    const rows = this.dirty[groupIndex]
-    if (rows === undefined) this.dirty[groupIndex] = [row]
-    else rows.push(row)
+    ;(this.dirty[groupIndex] ??= new RowList()).push(row)
   }
 
   /** Key groups are hash % maxParallelism, so within a group the low bits repeat: spread them. */

@@ -9,6 +9,7 @@
  */
 import { inspect } from 'node:util'
 import { isJsonObject, type JsonObject } from '../base/json.ts'
+import { layOut, type RowLayout } from './fixed-layout.ts'
 import { jsonSchemaOf, type Keywords, type Schema } from './standard-schema.ts'
 
 /** Smallest that holds the column's bounds; integers from 2^32 on are f64 too. */
@@ -31,6 +32,8 @@ export interface FixedSchema {
   readonly columns: readonly Column[]
   /** False: the value is that of the only column. */
   readonly isObject: boolean
+  /** Of the values as rows of bytes. */
+  readonly layout: RowLayout
   /** What of the JSON Schema decides which values are allowed, without its descriptions. */
   readonly json: JsonObject
 }
@@ -65,11 +68,17 @@ const BOUNDS = ['minimum', 'exclusiveMinimum', 'maximum', 'exclusiveMaximum'] as
 
 /** Undefined when the schema's values have no fixed width. */
 export function fixedSchemaOf(schema: Schema<unknown>): FixedSchema | undefined {
-  const json = jsonSchemaOf(schema)
-  if (json === undefined) return undefined
+  return fixedSchemaOfJson(jsonSchemaOf(schema))
+}
+
+/** Of the `json` of a schema that was stored, or whatever stands in its place. */
+export function fixedSchemaOfJson(json: unknown): FixedSchema | undefined {
+  if (!isJsonObject(json)) return undefined
   if (json['type'] === 'object') return objectSchema(json)
   const scalar = columnOf(undefined, json)
-  return scalar === undefined ? undefined : { columns: [scalar.column], isObject: false, json: scalar.json }
+  if (scalar === undefined) return undefined
+  const columns = [scalar.column]
+  return { columns, isObject: false, layout: layOut(columns), json: scalar.json }
 }
 
 function objectSchema(json: Keywords): FixedSchema | undefined {
@@ -91,6 +100,7 @@ function objectSchema(json: Keywords): FixedSchema | undefined {
   return {
     columns,
     isObject: true,
+    layout: layOut(columns),
     json: { type: 'object', properties: described, required: names, additionalProperties: false },
   }
 }

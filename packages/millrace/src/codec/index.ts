@@ -1,7 +1,8 @@
 export { ByteReader, damaged } from './byte-reader.ts'
 export { ByteWriter } from './byte-writer.ts'
 export { crc32 } from './crc.ts'
-export { fits, fixedSchemaOf, misfitOf } from './fixed-schema.ts'
+export type { Field } from './fixed-layout.ts'
+export { fits, fixedSchemaOf, fixedSchemaOfJson, misfitOf } from './fixed-schema.ts'
 export type { Column, FixedSchema, Misfit, Storage } from './fixed-schema.ts'
 export { compareKeys, decodeKey, describeKey, encodeKey, keyIdentity, skipKey } from './key.ts'
 export type { Key } from './key.ts'
@@ -21,13 +22,5 @@ export { RowReader } from './row-reader.ts'
 export { RowWriter } from './row-writer.ts'
 export { isSchema } from './standard-schema.ts'
 export type { JsonSchema, Schema, Typed } from './standard-schema.ts'
-export {
-  decodeNumber,
-  decodeNumberOrBoolean,
-  decodeValue,
-  encodeBoolean,
-  encodeNumber,
-  encodeNumberArrayHeader,
-  encodeValue,
-  objectHeader,
-} from './value.ts'
+export { decodeRow, decodeStateValue, encodeRow, LITTLE_ENDIAN } from './state-value.ts'
+export { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'

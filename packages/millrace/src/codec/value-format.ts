@@ -20,6 +20,7 @@
  *          | 0x1A u8 kind, value                         typed array or DataView over the whole of that ArrayBuffer
  *          | 0x1B u8 kind, u8 parts, value*              Error: message 1, stack 2, cause 4, as far as the bits of `parts` say
  *          | 0x1C varint                                 the n-th object of this value again: a cycle or a shared reference
+ *          | 0x1D row                                    only as a whole value of keyed state (state-value.ts): the bytes of a schema
  *   shape  = varint size, (varint count, string*)        property names, as values, in order; size in bytes
  *
  * Objects are numbered as their bytes begin; an ArrayBuffer inside a view has a number too.
@@ -51,6 +52,7 @@ export const TAG_BUFFER = 0x19
 export const TAG_VIEW = 0x1a
 export const TAG_ERROR = 0x1b
 export const TAG_REFERENCE = 0x1c
+export const TAG_ROW = 0x1d
 export const TAG_SHORT_TEXT = 0x40
 export const TAG_SMALL_INTEGER = 0x80
 

@@ -5,16 +5,7 @@ import fc from 'fast-check'
 import { ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { anyGraph, anyTree, assertSame } from './value-samples.test.ts'
-import {
-  decodeNumber,
-  decodeNumberOrBoolean,
-  decodeValue,
-  encodeBoolean,
-  encodeNumber,
-  encodeNumberArrayHeader,
-  encodeValue,
-  objectHeader,
-} from './value.ts'
+import { decodeNumber, decodeValue, encodeNumber, encodeNumberArrayHeader, encodeValue } from './value.ts'
 
 function encoded(value: unknown): Uint8Array {
   const out = new ByteWriter(1)
@@ -75,29 +66,6 @@ test('a number alone has the bytes of the value, and an array of numbers can be 
     }),
   )
   assert.throws(() => decodeNumber(new ByteReader(encoded('1'))), { code: 'SNAPSHOT_DAMAGED' })
-})
-
-test('an object of numbers and booleans can be written one by one, and they are told from other values', () => {
-  fc.assert(
-    fc.property(
-      fc.dictionary(fc.string({ maxLength: 70 }), fc.oneof(fc.double(), fc.integer(), fc.boolean())),
-      object => {
-        const out = new ByteWriter()
-        out.raw(objectHeader(Object.keys(object)))
-        for (const value of Object.values(object)) {
-          if (typeof value === 'number') encodeNumber(value, out)
-          else encodeBoolean(value, out)
-          assert.ok(Object.is(decodeNumberOrBoolean(new ByteReader(encoded(value))), value))
-        }
-        assert.deepEqual(out.copy(), encoded(object))
-      },
-    ),
-  )
-  for (const other of [undefined, null, '', 'text', {}, [1], 1n]) {
-    const reader = new ByteReader(encoded(other))
-    assert.equal(decodeNumberOrBoolean(reader), undefined)
-    assert.deepEqual(decodeValue(reader), other, 'nothing of it was read')
-  }
 })
 
 test('common values are small', () => {

@@ -6,8 +6,8 @@
 import { damaged, type ByteReader } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import { ValueDecoder } from './value-decoder.ts'
-import { shapeOf, ValueEncoder } from './value-encoder.ts'
-import { TAG_ARRAY, TAG_FALSE, TAG_OBJECT, TAG_TRUE } from './value-format.ts'
+import { ValueEncoder } from './value-encoder.ts'
+import { TAG_ARRAY } from './value-format.ts'
 import { readNumber, writeNumber } from './value-scalar.ts'
 
 /** Kept for the next call. None is here while one is at work, since a getter of the value may encode another. */
@@ -56,33 +56,6 @@ export function encodeNumber(n: number, out: ByteWriter): void {
 export function encodeNumberArrayHeader(count: number, out: ByteWriter): void {
   out.u8(TAG_ARRAY)
   out.uvarint(count)
-}
-
-export function encodeBoolean(b: boolean, out: ByteWriter): void {
-  out.u8(b ? TAG_TRUE : TAG_FALSE)
-}
-
-/** What a plain object of these properties begins with. Its values follow one by one: the same bytes as encodeValue of the object. */
-export function objectHeader(names: readonly string[]): Uint8Array {
-  const { run } = shapeOf(names)
-  const out = new ByteWriter(run.length + 8)
-  out.u8(TAG_OBJECT)
-  out.uvarint(run.length)
-  out.raw(run)
-  return out.copy()
-}
-
-/**
- * Reads a number or a boolean; of any other value nothing is read and the result is undefined.
- * @throws SNAPSHOT_DAMAGED
- */
-export function decodeNumberOrBoolean(reader: ByteReader): number | boolean | undefined {
-  const tag = reader.u8()
-  const n = readNumber(reader, tag)
-  if (n !== undefined) return n
-  if (tag === TAG_TRUE || tag === TAG_FALSE) return tag === TAG_TRUE
-  reader.offset--
-  return undefined
 }
 
 /**

@@ -6,6 +6,7 @@ export { planJob } from './job-graph.ts'
 export type { EventTimePlan, JobGraph, Output } from './job-graph.ts'
 export { assertOperatorName, assertOutputName } from './names.ts'
 export {
+  declarationOf,
   EVENT_TIMERS,
   isKeyed,
   isStateless,

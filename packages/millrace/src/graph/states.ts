@@ -2,6 +2,7 @@
  * The states of a job as plain data: what a snapshot of it holds, and what a restore plan compares. Besides the declared states there
  * are the engine's own, whose names begin with `~`: timers and window contents are keyed state like any other.
  */
+import type { StateDeclaration } from '../state/declarations.ts'
 import type { KeyedBroadcastProcessNode, KeyedProcessNode, StreamGraph, StreamNode } from './stream-graph.ts'
 
 /** Event-time timers of keyed process operators and windows. */
@@ -59,6 +60,12 @@ export function isKeyed(node: StreamNode): boolean {
 
 function hasIdentity(node: StreamNode): boolean {
   return !isStateless(node)
+}
+
+/** Of the operator's keyed state of that name; undefined when it is not one that was declared. */
+export function declarationOf(node: StreamNode, state: string): StateDeclaration | undefined {
+  const isKeyedProcess = node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess'
+  return isKeyedProcess ? node.state[state] : undefined
 }
 
 /** The states of an operator, declared ones first. */

@@ -18,7 +18,7 @@ import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
 import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
-import { isKeyed, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
+import { declarationOf, isKeyed, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
@@ -27,7 +27,7 @@ import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { assertPlan, planRestore, type PlannedJob, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
-import { enforcedSchema, resolveTtl, type StateDeclaration } from '../state/index.ts'
+import { enforcedSchema, resolveTtl } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Failure } from './restart-strategy.ts'
@@ -118,13 +118,16 @@ export class Attempt {
   async start(head: Omit<ManifestHead, 'operators' | 'nextStateId'>, firstCheckpointId: number): Promise<void> {
     const { options, manifest, plan, execution } = this
     const { checkpointing, maxParallelism } = options.options
+    const operators = headOperators(execution, plan)
     const coordinator: CoordinatorOptions = {
       protocol: checkpointing,
       compression: checkpointing.compression,
-      head: { ...head, operators: headOperators(execution, plan), nextStateId: plan.nextStateId },
+      head: { ...head, operators, nextStateId: plan.nextStateId },
       slots: this.slots.length,
       restored: manifest,
-      fullFirst: needsFullBase(manifest, maxParallelism) || plan.entries.some(entry => entry.verdict === 'dropped'),
+      fullFirst:
+        needsFullBase(manifest, { maxParallelism, operators }) ||
+        plan.entries.some(entry => entry.verdict === 'dropped'),
       firstCheckpointId,
     }
     this.coordinator = new CheckpointCoordinator(coordinator, {
@@ -263,18 +266,12 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
       if (id === undefined) return []
-      const declaration = declarationOf(graph, name, state)
+      const declaration = declarationOf(nodes.get(name)!, state)
       const ttlMs = declaration && resolveTtl(declaration.options)?.ttlMs
       const schema = (declaration && enforcedSchema(declaration))?.json ?? null
       return [{ id, name: state, kind: stateKind, schema, ...(ttlMs !== undefined && { ttlMs }) }]
     }),
   }))
-}
-
-function declarationOf({ graph }: JobGraph, operator: string, state: string): StateDeclaration | undefined {
-  const node = graph.nodes.find(({ name }) => name === operator)
-  const isProcess = node?.kind === 'keyedProcess' || node?.kind === 'keyedBroadcastProcess'
-  return isProcess ? node.state[state] : undefined
 }
 
 /** What each slot is made from. */

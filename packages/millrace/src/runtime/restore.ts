@@ -3,12 +3,12 @@
  * tables. Of the same max parallelism only those key groups are read. Of another one everything is, and each key is hashed anew,
  * from its bytes: what is another slot's is never decoded. State that the restore plan dropped is skipped.
  */
-import { ByteReader, keyGroupOfHash, murmur3, skipKey, type KeyGroupRange } from '../codec/index.ts'
+import { ByteReader, fixedSchemaOfJson, keyGroupOfHash, murmur3, skipKey, type KeyGroupRange } from '../codec/index.ts'
 import { mergeEntries } from '../snapshot/entry-merge.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import { ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 import { openSegment } from '../snapshot/segment-reader.ts'
-import type { StateBackend, StateId } from '../state/index.ts'
+import type { StateBackend, StateId, WriterSchemas } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
 
 /** What of the keyed state is the slot's. */
@@ -36,7 +36,7 @@ export async function restoreState(
   const takesAll = owns === undefined && (!rehash || (start === 0 && end === maxParallelism))
   const key = new ByteReader()
   const value = new ByteReader()
-  backend.restoreBegin(manifest.id)
+  backend.restoreBegin(manifest.id, writerSchemas(manifest))
   for (;;) {
     while (merge.advance()) {
       const { op, stateId, bytes, keyStart, keyEnd, valueStart, valueEnd, lastTouchMs } = merge.entry
@@ -53,6 +53,16 @@ export async function restoreState(
     await merge.refill()
   }
   backend.restoreEnd()
+}
+
+function writerSchemas({ operators }: Manifest): WriterSchemas {
+  const states = operators.flatMap(operator => operator.states)
+  return new Map(
+    states.flatMap(({ id, schema }) => {
+      const fixed = fixedSchemaOfJson(schema)
+      return fixed === undefined ? [] : [[id, fixed]]
+    }),
+  )
 }
 
 function overlap(a: KeyGroupRange, b: KeyGroupRange): boolean {

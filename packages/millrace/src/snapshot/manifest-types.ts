@@ -63,7 +63,7 @@ export interface KeyedStateInfo {
   readonly id: number
   readonly name: string
   readonly kind: string
-  /** JSON Schema that the values were checked against; null when they were not. They describe themselves in any case. */
+  /** JSON Schema that the values were checked against and that says how their rows are read; null when they describe themselves. */
   readonly schema: Json
   readonly ttlMs?: number
 }

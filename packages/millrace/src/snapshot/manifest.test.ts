@@ -255,10 +255,41 @@ test('invariant 4: segments of another max parallelism are not mixed in one mani
 })
 
 test('invariant 4: the first checkpoint, and the first after a change of max parallelism, is a full base', () => {
-  assert.equal(needsFullBase(undefined, 128), true)
-  assert.equal(needsFullBase(full, 128), false)
-  assert.equal(needsFullBase(full, 64), true)
-  assert.equal(needsFullBase(full, 128, 2), true)
+  const { operators } = full
+  assert.equal(needsFullBase(undefined, full), true)
+  assert.equal(needsFullBase(full, full), false)
+  assert.equal(needsFullBase(full, { maxParallelism: 64, operators }), true)
+  assert.equal(needsFullBase(full, full, 2), true)
+})
+
+test('invariant 4: where the rows of a state change or go, the next checkpoint is a full base', () => {
+  const isFull = (before: Json, after: Json) => {
+    const withSchema = (schema: Json) => {
+      const states = [{ id: 7, name: 'position', kind: 'value', schema }]
+      return { ...full, operators: [{ name: 'trades', kind: 'keyedProcess', parallelism: 1, states }] }
+    }
+    return needsFullBase(withSchema(before), withSchema(after))
+  }
+  const object = (properties: { readonly [name: string]: Json }) => ({
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+  })
+  const [byte, number] = [{ type: 'integer', minimum: 0, maximum: 255 }, { type: 'number' }]
+  const before = object({ row: byte, price: number })
+  assert.equal(isFull(before, before), false)
+  assert.equal(isFull(before, object({ price: number, row: byte })), false, 'the order of properties says nothing')
+  assert.equal(isFull(before, object({ row: { ...byte, maximum: 100 }, price: number })), false, 'it still is a byte')
+  assert.equal(isFull(before, object({ row: { ...byte, maximum: 256 }, price: number })), true)
+  assert.equal(isFull(before, object({ row: byte, price: { type: 'integer' } })), true)
+  assert.equal(isFull(before, object({ row: byte, cost: number })), true)
+  assert.equal(isFull(before, object({ row: byte })), true)
+  assert.equal(isFull(before, null), true)
+  assert.equal(isFull(number, object({ '': number })), true)
+  assert.equal(isFull(null, before), false, 'values without a schema describe themselves')
+  assert.equal(isFull({ type: 'string' }, before), false)
+  assert.equal(isFull({ '~standard': null, type: 'number' }, null), false, 'any JSON may stand there')
+  assert.equal(needsFullBase({ ...full, operators: [] }, full), false)
 })
 
 test('names from a manifest do not reach the prototype of objects', () => {

@@ -7,10 +7,11 @@
 import { assert } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { JsonObject } from '../base/json.ts'
+import { fixedSchemaOfJson } from '../codec/index.ts'
 import { assertObjectName } from '../store/contract.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { Fields } from './fields.ts'
-import type { Manifest } from './manifest-types.ts'
+import type { Manifest, OperatorSnapshot } from './manifest-types.ts'
 import { parseManifestName, parseSegmentName, SEGMENTS } from './object-names.ts'
 import { damaged, SEALED_SIZE_LIMIT, sealJson, unsealJson } from './sealed-json.ts'
 
@@ -72,16 +73,27 @@ export async function readSealed(store: SnapshotStore, file: string): Promise<Ui
   return store.read(file, 0, SEALED_SIZE_LIMIT + 1)
 }
 
+/** Of a manifest, what says whether its segments and those of the next one can be read as one. */
+type Layout = Pick<Manifest, 'maxParallelism'> & { readonly operators: readonly Pick<OperatorSnapshot, 'states'>[] }
+
 /**
- * Whether the next checkpoint must hold everything instead of the changes since a base (invariant 4): there is no base, or its keys
- * were placed in key groups by another rule, so that old and new segments could not be read as one.
+ * Whether the next checkpoint must hold everything instead of the changes since a base (invariant 4): there is no base, its keys were
+ * placed in key groups by another rule, or a state that it may hold rows of has no such rows any more.
  */
 export function needsFullBase(
-  base: Pick<Manifest, 'maxParallelism' | 'hashVersion'> | undefined,
-  maxParallelism: number,
+  base: (Layout & Pick<Manifest, 'hashVersion'>) | undefined,
+  next: Layout,
   hashVersion = 1,
 ): boolean {
-  return base === undefined || base.maxParallelism !== maxParallelism || base.hashVersion !== hashVersion
+  if (base === undefined || base.maxParallelism !== next.maxParallelism || base.hashVersion !== hashVersion) return true
+  const after = rowsOf(next)
+  return [...rowsOf(base)].some(([id, rows]) => rows !== undefined && after.get(id) !== rows)
+}
+
+/** The layout of a state's values as rows; undefined: they describe themselves. */
+function rowsOf({ operators }: Layout): Map<number, string | undefined> {
+  const states = operators.flatMap(operator => operator.states)
+  return new Map(states.map(({ id, schema }) => [id, fixedSchemaOfJson(schema)?.layout.signature]))
 }
 
 /** @throws SNAPSHOT_DAMAGED for another format, SNAPSHOT_VERSION for a newer version */

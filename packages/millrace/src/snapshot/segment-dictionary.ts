@@ -21,7 +21,7 @@ export interface SegmentState {
   readonly operator: string
   readonly state: string
   readonly kind: string
-  /** JSON Schema that the values were checked against; null when they were not. They describe themselves in any case. */
+  /** JSON Schema that the values were checked against and that says how their rows are read; null when they describe themselves. */
   readonly schema: Json
 }
 
@@ -68,7 +68,8 @@ export function decodeDictionary(bytes: Uint8Array, file: string, offset: number
 
 /**
  * What describes the entries of all of them, newest first. Names may have changed (a rename keeps the id), and the schema: the newest
- * ones win. Whoever wrote under the newest schema had checked all that was there before, and values describe themselves.
+ * ones win. Whoever wrote under the newest schema had checked all that was there before, and rows of another layout are not in one
+ * list with its own (needsFullBase).
  */
 export function uniteDictionaries(newestFirst: readonly SegmentDictionary[]): SegmentDictionary {
   const newest = newestFirst[0]

@@ -5,7 +5,7 @@
  * done, then `published` once the manifest is durable, or `abandoned`. Whatever user code does in between, the snapshot holds the
  * state as it was at `freeze`. `state/state-contract.test.ts` runs the same suite over every backend.
  */
-import type { ByteReader } from '../codec/index.ts'
+import type { ByteReader, FixedSchema } from '../codec/index.ts'
 import type {
   Aggregator,
   AggregatingState,
@@ -79,6 +79,9 @@ export interface SnapshotRequest {
   readonly full: boolean
 }
 
+/** What the values of a snapshot were written under, for those states that had a schema of a fixed width. */
+export type WriterSchemas = ReadonlyMap<StateId, FixedSchema>
+
 export interface StateBackend {
   readonly kind: 'heap' | 'rocksdb'
   /** `operator`: its name, for messages. */
@@ -92,7 +95,7 @@ export interface StateBackend {
   /** The checkpoint's manifest is durable: later deltas may use it as their base. */
   published(checkpointId: number): void
   /** Begins a restore: entries of the named checkpoint follow. */
-  restoreBegin(checkpointId: number): void
+  restoreBegin(checkpointId: number, writers: WriterSchemas): void
   /**
    * One entry of the snapshot. `key` stands behind key group and state id; it is read up to the end of its namespace.
    * Throws SNAPSHOT_DAMAGED when the bytes do not decode, STATE_INCOMPATIBLE when the value is not one that the state can hold.

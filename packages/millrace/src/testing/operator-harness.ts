@@ -14,13 +14,13 @@ import { MillraceError } from '../base/errors.ts'
 import { ByteReader, ByteWriter, decodeKey, describeKey, encodeValue } from '../codec/index.ts'
 import type { Sink, SinkWriter } from '../connectors/contract.ts'
 import { collection } from '../connectors/index.ts'
-import { jobStates, planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
+import { declarationOf, jobStates, planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
 import { buildOperators, type Operators } from '../runtime/build.ts'
 import { SlotExchange } from '../runtime/exchange/index.ts'
 import type { SourceTask } from '../runtime/operators/source-task.ts'
 import { Counters, type Services } from '../runtime/services.ts'
 import type { BroadcastEntries } from '../snapshot/manifest-types.ts'
-import { HeapBackend, type EntryConsumer } from '../state/index.ts'
+import { enforcedSchema, HeapBackend, type EntryConsumer, type WriterSchemas } from '../state/index.ts'
 import { restoredFrom } from './connector-context.ts'
 
 /**
@@ -233,7 +233,7 @@ class Harness<T, R, U> {
   /** A new instance with the snapshot's state. */
   async restoreInto(snapshot: Snapshot): Promise<void> {
     await this.open()
-    this.backend.restoreBegin(this.checkpointId)
+    this.backend.restoreBegin(this.checkpointId, this.schemas())
     for (const hex of [...snapshot.entries.keys()].sort()) {
       const key = Buffer.from(hex, 'hex')
       const { value } = snapshot.entries.get(hex)!
@@ -246,6 +246,16 @@ class Harness<T, R, U> {
     }
     this.before = snapshot.entries
     this.advance([-Infinity, -Infinity])
+  }
+
+  private schemas(): WriterSchemas {
+    const states = this.plan.job.graph.nodes.flatMap(node =>
+      Object.entries(this.stateIds[node.name] ?? {}).map(([state, id]) => {
+        const declaration = declarationOf(node, state)
+        return [id, declaration && enforcedSchema(declaration)] as const
+      }),
+    )
+    return new Map(states.flatMap(([id, schema]) => (schema === undefined ? [] : [[id, schema]])))
   }
 
   private operatorSnapshots(): Pick<Snapshot, 'operatorState' | 'broadcastState'> {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ByteReader, compareKeys } from '../codec/index.ts'
+import { ByteReader, compareKeys, fixedSchemaOf } from '../codec/index.ts'
 import type {
   AggregatingState,
   Aggregator,
@@ -70,6 +70,13 @@ const SEAT = {
   },
   required: ['row', 'price', 'taken'],
 }
+
+const HIGHEST = { type: 'integer' }
+
+const WRITERS = new Map([
+  [9, fixedSchemaOf(SEAT)!],
+  [10, fixedSchemaOf(HIGHEST)!],
+])
 
 type Command =
   | {
@@ -144,7 +151,7 @@ export function stateContract(
       seat: states.state(9, 'seat', { kind: 'value', options: { schema: SEAT } }) as never,
       highest: states.state(10, 'highest', {
         kind: 'reducing',
-        options: { schema: { type: 'integer' } },
+        options: { schema: HIGHEST },
         reduce: Math.max,
       }) as never,
     }
@@ -446,7 +453,7 @@ class Program {
     this.handles = this.handlesOf(this.backend)
     this.model = this.published === undefined ? emptyModel() : structuredClone(this.published.model)
     if (this.published !== undefined) {
-      this.backend.restoreBegin(this.published.id)
+      this.backend.restoreBegin(this.published.id, WRITERS)
       for (const hex of [...this.store.keys()].sort()) {
         const { key, value, touch } = this.store.get(hex)!
         const reader = new ByteReader(key, 4, key.length)

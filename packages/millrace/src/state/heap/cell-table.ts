@@ -7,14 +7,14 @@
  * (DESIGN invariant 3). A removed cell leaves the table at once and lives on in its change set as a tombstone; a cell that was in
  * no snapshot yet just vanishes.
  */
-import { decodeValue, encodeKey, encodeValue } from '../../codec/index.ts'
+import { decodeStateValue, encodeKey, encodeValue } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { StateId } from '../contract.ts'
 import type { ResolvedTtl } from '../ttl.ts'
 import { EarlyEntries } from './early-entries.ts'
 import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
 import { NEVER, type Epochs } from './epochs.ts'
-import type { ByteReader } from '../../codec/index.ts'
+import type { ByteReader, FixedSchema } from '../../codec/index.ts'
 
 /** The value of a removed cell. */
 export const ABSENT = Symbol('absent')
@@ -56,6 +56,8 @@ export interface SnapshotTable {
   thaw(): void
   /** Change sets up to `epoch` are in a published checkpoint. */
   published(epoch: number): void
+  /** Entries follow. `writer`: the schema that their values were written under, if any. */
+  restoreBegin(writer: FixedSchema | undefined): void
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
   restoreEnd(): void
   entryCount(): number
@@ -70,6 +72,8 @@ export abstract class CellTable implements SnapshotTable {
   private dirty: Lists = []
   private changeSets: { readonly epoch: number; readonly lists: Lists }[] = []
   private readonly early = new EarlyEntries()
+  /** Of the values being restored. */
+  private writer: FixedSchema | undefined
   private walk: { group: number; cells: Iterator<Cell> } | undefined
 
   constructor(stateId: StateId, epochs: Epochs, ttl?: Ttl) {
@@ -81,6 +85,10 @@ export abstract class CellTable implements SnapshotTable {
   protected abstract liveCells(group: number): Iterator<Cell>
   abstract restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
   abstract entryCount(): number
+
+  restoreBegin(writer: FixedSchema | undefined): void {
+    this.writer = writer
+  }
 
   restoreEnd(): void {}
 
@@ -108,7 +116,7 @@ export abstract class CellTable implements SnapshotTable {
     value: ByteReader,
     lastTouchMs: number,
   ): Cell | undefined {
-    const cell = new Cell(key, sub, group, decodeValue(value), 0, 0)
+    const cell = new Cell(key, sub, group, decodeStateValue(value, this.writer), 0, 0)
     if (this.ttl === undefined) return cell
     cell.touchedMs = lastTouchMs === 0 ? this.ttl.clock.nowMs : lastTouchMs
     return this.expired(cell) ? undefined : cell

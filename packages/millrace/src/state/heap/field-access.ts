@@ -6,30 +6,13 @@
  * Into generated code go numbers of the layout, bounds, and names of properties of the job's own schema, as string literals. Nothing
  * that was read from a snapshot does.
  */
-import type { Column, Storage } from '../../codec/index.ts'
+import { fits, type Column, type Field } from '../../codec/index.ts'
 
 /** Rows of one buffer, seen through three views. */
 export interface Rows {
   readonly f64: Float64Array
   readonly i32: Int32Array
   readonly u8: Uint8Array
-}
-
-export interface Field {
-  readonly column: Column
-  /** In the row, in bytes. A field of 8 or 4 bytes is aligned. */
-  readonly offset: number
-}
-
-export const BYTES: { readonly [S in Storage]: number } = {
-  f64: 8,
-  i32: 4,
-  u32: 4,
-  i16: 2,
-  u16: 2,
-  i8: 1,
-  u8: 1,
-  bool: 1,
 }
 
 /** `at`: where the row's fields begin in `rows.f64`. */
@@ -83,6 +66,14 @@ export function writeField(
   }
 }
 
+/** Whether the row at 0 has in every field what its column takes. For rows from elsewhere: a byte of a boolean may be neither. */
+export function checkFields(fields: readonly Field[], rows: Rows): boolean {
+  return fields.every(field => {
+    const isBoolean = field.column.kind === 'boolean'
+    return isBoolean ? rows.u8[field.offset] <= 1 : fits(field.column, readField(field, rows, 0))
+  })
+}
+
 // ------------------------------------------------------------------------------------------------------- generated code
 
 /** The value of the row at `at`. */
@@ -90,6 +81,9 @@ export type Load = (f64: Float64Array, i32: Int32Array, u8: Uint8Array, at: numb
 
 /** Writes the value into the row at 0; false, with nothing written, when it may not fit. */
 export type Parse = (f64: Float64Array, i32: Int32Array, u8: Uint8Array, value: unknown) => boolean
+
+/** As `checkFields`. */
+export type Check = (f64: Float64Array, i32: Int32Array, u8: Uint8Array, at: 0) => boolean
 
 /** Undefined where code generation is forbidden. */
 export function generateLoad(fields: readonly Field[], isObject: boolean): Load | undefined {
@@ -114,6 +108,15 @@ export function generateParse(fields: readonly Field[], isObject: boolean): Pars
   lines.push(...fields.map(({ column }, i) => `if (!(${fitsText(column, `v${i}`)})) return false`))
   lines.push(...fields.map((field, i) => writeText(field, `v${i}`)), 'return true')
   return generate('value', lines.join('\n')) as Parse | undefined
+}
+
+/** Undefined where code generation is forbidden. */
+export function generateCheck(fields: readonly Field[]): Check | undefined {
+  const lines = fields.map((field, i) => {
+    if (field.column.kind === 'boolean') return `if (u8[${field.offset}] > 1) return false`
+    return `const v${i} = ${readText(field)}\nif (!(${fitsText(field.column, `v${i}`)})) return false`
+  })
+  return generate('at', [...lines, 'return true'].join('\n')) as Check | undefined
 }
 
 function generate(parameter: string, body: string): unknown {

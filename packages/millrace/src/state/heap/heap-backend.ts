@@ -23,6 +23,7 @@ import type {
   StateId,
   TimerStore,
   WindowStore,
+  WriterSchemas,
 } from '../contract.ts'
 import { enforcedSchema } from '../enforced-schema.ts'
 import { KeyContext } from '../key-context.ts'
@@ -165,8 +166,9 @@ export class HeapBackend implements StateBackend {
 
   // --------------------------------------------------------------------------------------------------------- restore
 
-  restoreBegin(checkpointId: number): void {
+  restoreBegin(checkpointId: number, writers: WriterSchemas): void {
     this.epochOf.set(checkpointId, 0)
+    for (const table of this.tables) table.restoreBegin(writers.get(table.stateId))
   }
 
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void {

@@ -1,54 +1,65 @@
 /**
- * Values of a fixed schema as rows of bytes, and back.
- *
- *   row = the f64 columns, then those of four bytes, of two, of one; up to a multiple of 8 bytes. A boolean is 0 or 1
+ * Values of a fixed schema as rows of bytes, and back. A row is laid out as in snapshots (codec/fixed-layout.ts), up to a multiple of 8
+ * bytes.
  *
  * A value is first read into a row that stands alone, checked, and then copied to its place: what does not fit changes nothing.
- * In snapshots it is written as encodeValue writes it, so that a state can be given a schema, another one, or none.
+ * A snapshot takes the row's bytes as they are. What it holds of another schema, or of none, is decoded and taken as if it were set, so
+ * that a state can be given a schema, another one, or none.
  */
 import {
-  decodeNumberOrBoolean,
-  decodeValue,
-  encodeBoolean,
-  encodeNumber,
-  fits,
+  decodeRow,
+  decodeStateValue,
+  encodeRow,
+  encodeValue,
+  LITTLE_ENDIAN,
   misfitOf,
-  objectHeader,
   type ByteReader,
   type ByteWriter,
-  type Column,
   type FixedSchema,
   type Misfit,
 } from '../../codec/index.ts'
-import { BYTES, generateLoad, generateParse, readField, writeField, type Field, type Rows } from './field-access.ts'
+import {
+  checkFields,
+  generateCheck,
+  generateLoad,
+  generateParse,
+  readField,
+  writeField,
+  type Rows,
+} from './field-access.ts'
 
-const NO_HEADER = new Uint8Array(0)
+export interface SchemaRowsOptions {
+  /** False: as where the host forbids it. */
+  readonly codeGeneration?: boolean
+  /** False: as on a machine where rows in memory are not those of snapshots. */
+  readonly littleEndian?: boolean
+}
 
 export class SchemaRows {
   /** Of a row, in units of 8 bytes. */
   readonly width: number
   private readonly schema: FixedSchema
-  /** In the order of the columns. */
-  private readonly fields: readonly Field[]
-  /** What an encoded object of the schema begins with. */
-  private readonly header: Uint8Array
+  private readonly littleEndian: boolean
   /** One row. */
   private readonly parsed: Rows
   private readonly fastLoad: ReturnType<typeof generateLoad>
   private readonly fastParse: ReturnType<typeof generateParse>
+  private readonly fastCheck: ReturnType<typeof generateCheck>
+  /** What the values being decoded were written under. */
+  private writer: FixedSchema | undefined
+  private copiesRows = false
 
-  /** `codeGeneration`: false as where the host forbids it. */
-  constructor(schema: FixedSchema, codeGeneration = true) {
+  constructor(schema: FixedSchema, { codeGeneration = true, littleEndian = LITTLE_ENDIAN }: SchemaRowsOptions = {}) {
     this.schema = schema
-    const { fields, width } = layOut(schema.columns)
-    this.fields = fields
-    this.width = width
-    this.header = schema.isObject ? objectHeader(schema.columns.map(({ name }) => name!)) : NO_HEADER
-    const buffer = new ArrayBuffer(width * 8)
+    this.littleEndian = littleEndian
+    const { fields, sizeBytes } = schema.layout
+    this.width = Math.ceil(sizeBytes / 8)
+    const buffer = new ArrayBuffer(this.width * 8)
     this.parsed = { f64: new Float64Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer) }
     if (!codeGeneration) return
     this.fastLoad = generateLoad(fields, schema.isObject)
     this.fastParse = generateParse(fields, schema.isObject)
+    this.fastCheck = generateCheck(fields)
   }
 
   /** Takes the value in, for `copyTo`; what is wrong with it if it does not fit. */
@@ -59,7 +70,7 @@ export class SchemaRows {
     const plain = typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : value
     const misfit = misfitOf(this.schema, plain)
     if (misfit !== undefined) return misfit
-    for (const field of this.fields) {
+    for (const field of this.schema.layout.fields) {
       const { name } = field.column
       writeField(field, this.parsed, 0, (name === undefined ? plain : (plain as never)[name]) as number | boolean)
     }
@@ -77,20 +88,23 @@ export class SchemaRows {
   /** The value of a row, a new object. */
   load(rows: Rows, at: number): unknown {
     if (this.fastLoad !== undefined) return this.fastLoad(rows.f64, rows.i32, rows.u8, at)
-    if (!this.schema.isObject) return readField(this.fields[0], rows, at)
+    const { isObject, layout } = this.schema
+    if (!isObject) return readField(layout.fields[0], rows, at)
     const value: { [name: string]: number | boolean } = {}
-    for (const field of this.fields) value[field.column.name!] = readField(field, rows, at)
+    for (const field of layout.fields) value[field.column.name!] = readField(field, rows, at)
     return value
   }
 
-  /** Appends what encodeValue would of the row's value. */
+  /** Appends the row's value, for `decode` of whoever knows the schema. */
   encode(rows: Rows, at: number, out: ByteWriter): void {
-    out.raw(this.header)
-    for (const field of this.fields) {
-      const value = readField(field, rows, at)
-      if (typeof value === 'number') encodeNumber(value, out)
-      else encodeBoolean(value, out)
-    }
+    if (this.littleEndian) encodeRow(rows.i32, rows.u8, at * 8, this.schema.layout.sizeBytes, out)
+    else encodeValue(this.load(rows, at), out)
+  }
+
+  /** Values that were written under this schema come next; undefined: under none. */
+  decodeFrom(writer: FixedSchema | undefined): void {
+    this.writer = writer
+    this.copiesRows = this.littleEndian && writer?.layout.signature === this.schema.layout.signature
   }
 
   /**
@@ -99,35 +113,12 @@ export class SchemaRows {
    */
   decode(reader: ByteReader): Misfit | undefined {
     const start = reader.offset
-    if (this.decodeSameShape(reader)) return undefined
-    reader.offset = start
-    return this.parse(decodeValue(reader))
-  }
-
-  /** False, with the reader anywhere, for an object of another shape (its properties in another order, say) and for what does not fit. */
-  private decodeSameShape(reader: ByteReader): boolean {
-    const { header, fields } = this
-    if (reader.remaining() < header.length) return false
-    for (let i = 0; i < header.length; i++) if (reader.bytes[reader.offset + i] !== header[i]) return false
-    reader.skip(header.length)
-    for (const field of fields) {
-      const value = decodeNumberOrBoolean(reader)
-      if (!fits(field.column, value)) return false
-      writeField(field, this.parsed, 0, value)
+    const { f64, i32, u8 } = this.parsed
+    if (this.copiesRows && decodeRow(reader, this.schema.layout.sizeBytes, i32, u8)) {
+      const fits = this.fastCheck?.(f64, i32, u8, 0) ?? checkFields(this.schema.layout.fields, this.parsed)
+      if (fits) return undefined
+      reader.offset = start
     }
-    return true
+    return this.parse(decodeStateValue(reader, this.writer))
   }
-}
-
-function layOut(columns: readonly Column[]): { fields: Field[]; width: number } {
-  const offsets = new Map<Column, number>()
-  let end = 0
-  for (const size of [8, 4, 2, 1]) {
-    for (const column of columns) {
-      if (BYTES[column.storage] !== size) continue
-      offsets.set(column, end)
-      end += size
-    }
-  }
-  return { fields: columns.map(column => ({ column, offset: offsets.get(column)! })), width: Math.ceil(end / 8) }
 }

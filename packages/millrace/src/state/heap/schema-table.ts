@@ -56,6 +56,10 @@ export class SchemaTable extends TypedTable {
     this.changed(groupIndex, row)
   }
 
+  override restoreBegin(writer: FixedSchema | undefined): void {
+    this.rows.decodeFrom(writer)
+  }
+
   protected encodeFields(row: number, out: ByteWriter): void {
     this.rows.encode(this.store.pageOf(row), this.store.fieldsOf(row), out)
   }

@@ -44,7 +44,7 @@ function snapshot(backend: StateBackend, checkpointId: number, baseCheckpointId?
 }
 
 function restore(backend: StateBackend, entries: readonly Entry[]): void {
-  backend.restoreBegin(1)
+  backend.restoreBegin(1, new Map())
   for (const { key, value, touch } of entries)
     backend.restore((key[2] << 8) | key[3], new ByteReader(key, 4), new ByteReader(value), touch)
   backend.restoreEnd()

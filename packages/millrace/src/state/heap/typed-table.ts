@@ -7,7 +7,7 @@
  * that of cell tables, with row numbers in place of cells: a removed row leaves the index at once and is reused when no change set that
  * counts names it any more.
  */
-import { ByteWriter, decodeKey, encodeKey, hashKey, type ByteReader } from '../../codec/index.ts'
+import { ByteWriter, decodeKey, encodeKey, hashKey, type ByteReader, type FixedSchema } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { SnapshotTable } from './cell-table.ts'
@@ -191,6 +191,8 @@ export abstract class TypedTable implements SnapshotTable {
   }
 
   // --------------------------------------------------------------------------------------------------------- restore
+
+  restoreBegin(_writer: FixedSchema | undefined): void {}
 
   restore(key: Key, groupIndex: number, sub: ByteReader, value: ByteReader): void {
     scratch.reset()

@@ -5,6 +5,10 @@ import { KeyArena } from './key-arena.ts'
 
 const filled = (length: number, byte: number) => new Uint8Array(length).fill(byte)
 
+/** Keys come in the memory of a ByteWriter: a Buffer that the next key overwrites. */
+const scratch = Buffer.alloc(100_000)
+const put = (arena: KeyArena, length: number, byte: number) => arena.put(scratch.fill(byte), length)
+
 test('every key stays as it was put, whatever is put and removed beside it', () => {
   const lengths = fc.oneof(fc.integer({ min: 15, max: 80 }), fc.constantFrom(1008, 1023, 1024, 1025, 70_000))
   const step = fc.record({ length: lengths, removed: fc.option(fc.nat(), { nil: undefined }) })
@@ -18,7 +22,7 @@ test('every key stays as it was put, whatever is put and removed beside it', () 
           arena.remove(place, size)
         }
         const byte = i % 251
-        keys.push({ place: arena.put(filled(length + 5, byte), length), length, byte })
+        keys.push({ place: put(arena, length, byte), length, byte })
       }
       for (const { place, length, byte } of keys) {
         const start = arena.startOf(place)
@@ -32,9 +36,9 @@ test('every key stays as it was put, whatever is put and removed beside it', () 
 test('what a removed key leaves is for the next one of its size', () => {
   const arena = new KeyArena()
   for (const length of [20, 1024, 5000]) {
-    const places = [1, 2, 3].map(byte => arena.put(filled(length, byte), length))
+    const places = [1, 2, 3].map(byte => put(arena, length, byte))
     for (const place of places) arena.remove(place, length)
-    const again = [4, 5, 6].map(byte => arena.put(filled(length, byte), length))
+    const again = [4, 5, 6].map(byte => put(arena, length, byte))
     assert.deepEqual(new Set(again), new Set(places))
   }
 })

@@ -82,7 +82,8 @@ export class KeyArena {
 
   private putAlone(key: Uint8Array, length: number): number {
     const page = this.vacantPages.pop() ?? this.pages.length
-    this.pages[page] = key.slice(0, length)
+    // A copy: the slice of a Buffer would share its memory.
+    this.pages[page] = new Uint8Array(key.subarray(0, length))
     return page << PLACE_SHIFT
   }
 }

@@ -83,7 +83,7 @@ function makeJob(prepare: (slots: readonly PlayedSlot[], attempt: number) => voi
     ...systemWorld,
     schedule(delayMs, callback) {
       // A lock that is renewed, or a checkpoint that is due, is none of the test's business.
-      if (delayMs === 1) timers.push(callback)
+      if (delayMs <= 1) timers.push(callback)
       return () => undefined
     },
   }
@@ -181,6 +181,20 @@ test('a job that was rescaled as its sources ended has not finished before the n
   await rescaled
   await restart()
   await until(() => runner.status().state === 'running')
+  await runner.cancel()
+})
+
+test('a rescale whose checkpoint fails leaves the job as it was', async () => {
+  const { runner, attempts, restart } = makeJob()
+  await runner.start()
+  const rescaled = assert.rejects(runner.rescale(1), { code: 'CHECKPOINT_FAILED' })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  const error = carry(new MillraceError('STORE_FAILED', 'the disk is full'))
+  attempts[0][1].post({ type: 'declined', checkpointId: 1, error })
+  await rescaled
+  await restart()
+  await until(() => runner.status().state === 'running')
+  assert.equal(runner.status().parallelism, 2)
   await runner.cancel()
 })
 

@@ -30,7 +30,13 @@ import type { JobOutcome, OnJobEvent } from './events.ts'
 import { JobRecords, type SweepScope } from './job-records.ts'
 import { acquireLock, RENEW_EVERY_MS } from './lock.ts'
 import type { ResolvedOptions } from './options.ts'
-import { decideRestart, startRestarts, type Failure, type RestartState } from './restart-strategy.ts'
+import {
+  decideRestart,
+  startRestarts,
+  type Failure,
+  type RestartDecision,
+  type RestartState,
+} from './restart-strategy.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { SpareSlots } from './spare-slots.ts'
 import { VERSION } from './version.ts'
@@ -359,8 +365,12 @@ export class JobRunner {
     // The final checkpoint, or its commit, is what is being waited for: it fails with this.
     if (this.state === 'ending') return this.attempt?.close(error)
     const attempt = this.attempt
+    // The checkpoint of a rescale that failed costs no more than the rescale.
+    const decision: RestartDecision =
+      this.state === 'rescaling' && error.code === 'CHECKPOINT_FAILED'
+        ? { kind: 'restart', delayMs: 0, state: this.restarts }
+        : decideRestart(options.restart, this.restarts, failure, world.now(), world.random())
     this.state = 'restarting'
-    const decision = decideRestart(options.restart, this.restarts, failure, world.now(), world.random())
     await attempt?.close(error)
     if (this.state !== 'restarting') return
     if (decision.kind === 'give-up') {

@@ -81,7 +81,7 @@ export class SimulatedProcess {
     return new Promise(run => scheduler.add({ owner, label: 'goes on', weight: plan.weights.yield, run }))
   }
 
-  /** Slots of the attempt under way that have not died. */
+  /** Slots of the attempt under way, and those that are made ready for the next one, that have not died. */
   runningSlots(): SimulatedSlot[] {
     return this.slots.filter(({ isRunning }) => isRunning)
   }
@@ -102,7 +102,7 @@ export class SimulatedProcess {
         slot => slots[slot].wake(),
       )
     })
-    this.slots = slots
+    this.slots = [...this.runningSlots(), ...slots]
     return slots
   }
 

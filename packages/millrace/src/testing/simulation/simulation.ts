@@ -67,6 +67,8 @@ export class Simulation {
   private readonly options: SimulationOptions
   private readonly trace: Trace
   private readonly input: Input
+  /** At every sink. */
+  private readonly expectedRows: number
   private readonly systems: Outside
   private readonly ledger: Ledger
   private readonly disturber: Disturber
@@ -103,6 +105,7 @@ export class Simulation {
     })
     this.disk.witness = this.snapshots
     this.input = makeInput(plan, options.seed)
+    this.expectedRows = idsAt(plan, this.input, plan.stages.length).size
     this.disturber = new Disturber(this)
     trace.add(JSON.stringify(plan))
   }
@@ -265,10 +268,8 @@ export class Simulation {
   }
 
   private isComplete(): boolean {
-    const { plan, input, ledger } = this
-    const rows = idsAt(plan, input, plan.stages.length).size
-    const { lastRunId } = this.snapshots
-    return plan.sinks.every(({ name }) => ledger.committedOf(name, lastRunId).length >= rows)
+    const { plan, ledger, snapshots } = this
+    return plan.sinks.every(({ name }) => ledger.committedOf(name, snapshots.lastRunId).length >= this.expectedRows)
   }
 
   private outputProblem(): string | undefined {

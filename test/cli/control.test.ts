@@ -91,7 +91,7 @@ test('a stop whose final checkpoint fails is the failure of both commands', asyn
   await running.until(/fresh start/)
   for (const { code, stderr } of [await sandbox.run('stop failing'), await running.result]) {
     assert.equal(code, 1)
-    assert.match(stderr, /error CHECKPOINT_FAILED: .*no room/)
+    assert.match(stderr, /error SINK_FAILED: .*no room/)
   }
 })
 

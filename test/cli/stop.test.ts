@@ -91,7 +91,7 @@ test('a final checkpoint that fails is exit status 1, and the next run goes on f
   await running.until(/checkpoint chk-1 complete/)
   const { code, stderr } = await running.end('SIGINT')
   assert.equal(code, 1)
-  assert.match(stderr, /error CHECKPOINT_FAILED: .*no room/)
+  assert.match(stderr, /error SINK_FAILED: .*no room/)
   const again = sandbox.start(`run ${job}`)
   await again.until(/resumed from checkpoint chk-1 /)
 })

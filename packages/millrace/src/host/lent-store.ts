@@ -20,21 +20,30 @@ type Answer = { readonly call: number } & ({ readonly result: unknown } | { read
 
 /** Answers calls that come in at the port, until it is closed. */
 export function lendStore(store: SegmentStore, port: MessagePort): void {
-  const writers: ObjectWriter[] = []
+  const writers = new Map<number, ObjectWriter>()
+  let created = 0
+  const end = (writer: number): ObjectWriter => {
+    const ended = writers.get(writer)!
+    writers.delete(writer)
+    return ended
+  }
   const perform = async (request: Request): Promise<unknown> => {
     switch (request.method) {
-      case 'create':
-        return writers.push(await store.create(request.name)) - 1
+      case 'create': {
+        const writer = ++created
+        writers.set(writer, await store.create(request.name))
+        return writer
+      }
       case 'read':
         return alone(await store.read(request.name, request.offset, request.length))
       case 'size':
         return store.size(request.name)
       case 'write':
-        return writers[request.writer].write(request.bytes)
+        return writers.get(request.writer)!.write(request.bytes)
       case 'finish':
-        return writers[request.writer].finish()
+        return end(request.writer).finish()
       case 'abandon':
-        return writers[request.writer].abandon()
+        return end(request.writer).abandon()
     }
   }
   const answer = (message: Answer): void => port.postMessage(message)

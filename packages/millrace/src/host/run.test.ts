@@ -21,6 +21,7 @@ import {
   type JobDefinition,
   type JobEvent,
 } from '../index.ts'
+import type { Source } from '../connectors/contract.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 
 const FAST = { restart: { initialDelay: 1, maxDelay: 1 } } as const
@@ -441,5 +442,38 @@ test('a bounded source that waits for the clock does not hold up another', async
   const handle = await run(job, { onEvent: ended.onEvent })
   await ended.promise
   assert.equal(handle.status().state, 'running')
+  await handle.cancel()
+})
+
+test('a split that has nothing does not keep the others waiting', { timeout: 10_000 }, async () => {
+  const { promise: all, resolve } = Promise.withResolvers<void>()
+  const source: Source<number> = {
+    type: 'uneven',
+    bounded: false,
+    enumerate: async () => ['quiet', 'busy'].map(id => ({ id, detail: null })),
+    open: async ({ id }) => {
+      let next = 0
+      return {
+        read(output, maxRecords) {
+          if (id === 'quiet') return 'blocked'
+          for (let i = 0; i < maxRecords && next < 5000; i++) output.record(next++)
+          return next < 5000 ? 'more' : 'blocked'
+        },
+        position: () => next,
+        close: async () => {},
+      }
+    },
+  }
+  const job = defineJob('uneven', flow =>
+    flow
+      .source('in', source)
+      .map(n => {
+        if (n === 4999) resolve()
+        return n
+      })
+      .sink('out', blackhole()),
+  )
+  const handle = await run(job, { checkpointing: { interval: '1h' } })
+  await all
   await handle.cancel()
 })

@@ -40,6 +40,7 @@ class ThreadedSlot implements SlotPort {
   private readonly onMail: OnMail
   private readonly waiting = new Map<Answered, { resolve(): void; reject(error: unknown): void }>()
   private closing = false
+  private closed: Promise<void> | undefined
 
   constructor(data: SlotThreadData, onMail: OnMail) {
     this.onMail = onMail
@@ -69,7 +70,13 @@ class ThreadedSlot implements SlotPort {
     this.worker.postMessage({ type: 'mail', mail } satisfies ToThread)
   }
 
-  async close(): Promise<void> {
+  /** Whoever asks again waits for the same end: until then the thread may still write. */
+  close(): Promise<void> {
+    this.closed ??= this.end()
+    return this.closed
+  }
+
+  private async end(): Promise<void> {
     if (this.closing) return
     const closed = this.call({ type: 'close' })
     this.closing = true

@@ -185,16 +185,19 @@ export class Slot {
   private work(): 'progress' | 'idle' {
     this.clock.nowMs = this.platform.now()
     while (this.hasMail) this.handle(this.mails.shift()!)
-    const timersDueMs = this.exchange.aligning ? Infinity : this.fireTimers()
+    // Nor behind a last barrier: nothing that fires there would be committed.
+    const timersDueMs = this.exchange.aligning || !this.reading ? Infinity : this.fireTimers()
     const received = this.exchange.read()
-    if (this.exchange.aligned()) this.endAlignment()
+    const aligned = this.exchange.aligned()
+    if (aligned) this.endAlignment()
     const read = this.reading && !this.exchange.aligning && this.read()
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
       snapshot.slice(() => this.platform.monotonic() >= sliceEndMs)
     }
-    const progress = received || read || snapshot?.hasWork === true || this.hasMail
+    // What an alignment held back, timers and pages behind the barrier, is looked at in the next step.
+    const progress = received || aligned || read || snapshot?.hasWork === true || this.hasMail
     this.flush(!progress)
     return progress ? 'progress' : this.sleep(Math.min(timersDueMs, this.requestedWakeMs))
   }

@@ -1,7 +1,7 @@
 /** What a union, and the input of an exchange, tell those behind them of time. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { WatermarkMerge } from './watermark-merge.ts'
+import { COMPLETE, WatermarkMerge } from './watermark-merge.ts'
 
 function merge(inputs: number) {
   const said: (number | string)[] = []
@@ -78,4 +78,20 @@ test('it ends when all inputs have ended, not when the last one that is not idle
   assert.deepEqual(said, ['idle'])
   inputs[1].watermark(Infinity)
   assert.deepEqual(said, ['idle', 'active', Infinity])
+})
+
+test('a complete input holds nothing back, and does not end the time of one that is only idle', () => {
+  const { said, inputs } = merge(2)
+  inputs[0].watermark(4)
+  inputs[1].watermark(3)
+  inputs[1].idle(true)
+  inputs[0].watermark(COMPLETE)
+  assert.deepEqual(said, [3, 4, 'idle'])
+  inputs[1].idle(false)
+  inputs[1].watermark(9)
+  assert.deepEqual(said, [3, 4, 'idle', 'active', 9])
+  inputs[1].watermark(COMPLETE)
+  inputs[0].watermark(Infinity)
+  inputs[1].watermark(Infinity)
+  assert.deepEqual(said.slice(5), [COMPLETE, Infinity])
 })

@@ -1,12 +1,19 @@
 /**
- * The watermark over several inputs: the lowest of those that are not idle. It only grows. An input that has ended (Infinity) does not
- * hold it back; it ends itself when all inputs have, not sooner: an idle one may have more to say, or timers of its own to fire.
+ * The watermark over several inputs: the lowest of those that are not idle. It only grows. An input that is complete or has ended
+ * (Infinity) does not hold it back; it is complete, and ends, itself when all inputs are, not sooner: an idle one may have more to say, or
+ * timers of its own to fire.
  *
  * Before the output becomes idle it goes up to the highest of all inputs (Flink: StatusWatermarkValve), also of those that have ended
  * since. Several subtasks that merge the same inputs see them become idle, and end, in different orders; so all of them come equally
  * far, and fire what is due, before nobody downstream waits for them any more.
  */
 import type { Input } from './chain.ts'
+
+/**
+ * Behind the last record that will ever come, but before the end of input, which all subtasks reach together. A subtask whose splits have
+ * ended is complete, not idle: for an idle one nobody downstream would wait, and what it still fires would come too late.
+ */
+export const COMPLETE = Number.MAX_VALUE
 
 type Watermarks = Pick<Input, 'watermark' | 'idle'>
 
@@ -29,7 +36,7 @@ export class WatermarkMerge {
     return {
       watermark: time => {
         this.watermarks[index] = time
-        if (time > this.highest && time !== Infinity) this.highest = time
+        if (time > this.highest && time < COMPLETE) this.highest = time
         this.merge()
       },
       idle: isIdle => {
@@ -41,13 +48,13 @@ export class WatermarkMerge {
 
   private merge(): void {
     let lowest = Infinity
-    let ended = 0
+    let complete = 0
     for (let i = 0; i < this.watermarks.length; i++) {
       const time = this.watermarks[i]
-      if (time === Infinity) ended++
-      else if (!this.idles[i] && time < lowest) lowest = time
+      if (time >= COMPLETE) complete++
+      if (time < lowest && (time === COMPLETE || !this.idles[i])) lowest = time
     }
-    const isIdle = lowest === Infinity && ended < this.watermarks.length
+    const isIdle = lowest >= COMPLETE && complete < this.watermarks.length
     // What fires at the watermark is said by an input that is not idle: nobody waits for an idle one.
     if (this.isIdle && !isIdle) this.output.idle((this.isIdle = false))
     this.advance(isIdle ? this.highest : lowest)

@@ -9,17 +9,12 @@ import { eventTimeLink, privateCopy, type Input, type Push } from '../chain.ts'
 import { describe, failure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
+import { COMPLETE } from '../watermark-merge.ts'
 
 const UNKNOWN = 0
 const ACTIVE = 1
 const IDLE = 2
 const ENDED = 3
-
-/**
- * Behind the last record that will ever come, but before the end of input, which all subtasks reach together. A subtask whose splits have
- * ended is complete, not idle: for an idle one nobody downstream would wait, and what it still fires would come too late.
- */
-const COMPLETE = Number.MAX_VALUE
 
 /** Records that come from operators with state have no split; they share this one. */
 export const NO_SPLIT = 0

@@ -57,6 +57,8 @@ export class SourceTask {
   private turn = 0
   private remaining = TURN
   private endPosted = false
+  /** Reads in a row that found nothing. */
+  private quietReads = 0
   /** The reader asked to be called again at a time, in its last `read`. */
   private waitsForClock = false
   private openReaders: SplitTask[] = []
@@ -168,12 +170,17 @@ export class SourceTask {
     const result = this.readSplit(split.reader, this.remaining)
     const count = this.counter.records - before
     this.remaining -= count
+    if (count > 0) this.quietReads = 0
     if (result === 'end') return this.endSplit(split)
     if (this.remaining <= 0) return this.passTurn()
     if (result === 'more') return 'progress'
     if (this.bounded && !this.waitsForClock) return count > 0 ? 'progress' : 'waiting'
     this.passTurn()
-    return count > 0 ? 'progress' : 'resting'
+    if (count > 0) return 'progress'
+    // A split that has nothing does not speak for the others: rest only when each was asked in vain.
+    if (++this.quietReads < this.splits.filter(({ ended }) => !ended).length) return 'turn'
+    this.quietReads = 0
+    return 'resting'
   }
 
   private readSplit(reader: SplitReader<unknown>, budget: number): ReadResult {

@@ -172,9 +172,7 @@ export class KeyedStream<K, T> {
     assertOperator(operator, `process '${name}'`, 'onTimer')
     const node = {
       kind: 'keyedProcess',
-      state: operator.state ?? {},
-      onRecord: operator.onRecord.bind(operator) as (record: T, ctx: any) => void,
-      onTimer: operator.onTimer?.bind(operator) as ((time: number, ctx: any) => void) | undefined,
+      ...keyedParts(operator),
     } as const
     return new Stream(this.#builder, this.#builder.add(node, [this.#edge], name, options))
   }
@@ -273,11 +271,9 @@ export class BroadcastConnectedStream<K, T, U> {
     assertSynchronous(operator.onBroadcast, `onBroadcast of process '${name}'`)
     const node = {
       kind: 'keyedBroadcastProcess',
-      state: operator.state ?? {},
+      ...keyedParts(operator),
       broadcastState: operator.broadcastState ?? {},
-      onRecord: operator.onRecord.bind(operator) as (record: T, ctx: any) => void,
       onBroadcast: operator.onBroadcast.bind(operator) as (record: U, ctx: any) => void,
-      onTimer: operator.onTimer?.bind(operator) as ((time: number, ctx: any) => void) | undefined,
     } as const
     return new Stream(this.#builder, this.#builder.add(node, [this.#keyed, this.#broadcast], name, options))
   }
@@ -354,6 +350,19 @@ export class WindowedStream<K, T> {
 /** For messages: `map 'parse'`. */
 function label(kind: string, name: string | undefined): string {
   return name === undefined ? kind : `${kind} '${name}'`
+}
+
+/** What a node has of an operator that is called per key. */
+function keyedParts(operator: {
+  readonly state?: StateShape
+  onRecord(record: any, ctx: any): unknown
+  onTimer?(time: number, ctx: any): unknown
+}) {
+  return {
+    state: operator.state ?? {},
+    onRecord: operator.onRecord.bind(operator) as (record: any, ctx: any) => void,
+    onTimer: operator.onTimer?.bind(operator) as ((time: number, ctx: any) => void) | undefined,
+  }
 }
 
 function assertOperator(operator: unknown, where: string, optional: 'onTimer' | 'onEnd'): void {

@@ -336,6 +336,11 @@ export function messageOf(error: unknown): string {
   }
 }
 
+/** Whether a text that came from elsewhere is a code of this version. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text)
+}
+
 /** What was thrown, as an expected failure: whatever else it is, is a bug of ours. */
 export function namedError(error: unknown): MillraceError {
   return isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })

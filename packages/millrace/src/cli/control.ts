@@ -1,6 +1,6 @@
 /** What the commands about a running job have in common: finding it, waiting with something to look at, and how it ended. */
 import { JobClient } from '../control/client.ts'
-import { ERRORS, type ErrorCode, MillraceError } from '../base/errors.ts'
+import { isErrorCode, MillraceError } from '../base/errors.ts'
 import { readRuns, type RunEnd } from '../snapshot/run-record.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { Answer } from './answer.ts'
@@ -54,7 +54,7 @@ function endOf(job: string, end: RunEnd | MillraceError | undefined): RunEnd {
   }
   if (end.end !== 'failed') return end
   const { code, message } = end.error ?? { code: 'INTERNAL', message: 'the job failed' }
-  throw new MillraceError(Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'INTERNAL', message)
+  throw new MillraceError(isErrorCode(code) ? code : 'INTERNAL', message)
 }
 
 /** How the job has ended, which may be otherwise than was asked for. */

@@ -1,5 +1,5 @@
 /** `millrace explain CODE`: the page of an error. */
-import { ERRORS, MillraceError, type ErrorCode, type ErrorPage } from '../base/errors.ts'
+import { ERRORS, isErrorCode, MillraceError, type ErrorPage } from '../base/errors.ts'
 import { closest } from '../host/closest.ts'
 import type { Answer } from './answer.ts'
 import { EXIT_CODES } from './exit-codes.ts'
@@ -12,7 +12,7 @@ const WHOSE: { readonly [Domain in ErrorPage['domain']]: string } = {
 
 export function explain(text: string): Answer {
   const code = text.trim().toUpperCase().replaceAll('-', '_')
-  if (!isCode(code)) throw unknownCode(text, code)
+  if (!isErrorCode(code)) throw unknownCode(text, code)
   const page: ErrorPage = ERRORS[code]
   const exitCode = EXIT_CODES[code]
   return {
@@ -27,10 +27,6 @@ Try again:    ${page.retry ? 'may help without a change' : 'does not help withou
 Exit status:  ${exitCode}
 `,
   }
-}
-
-function isCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text)
 }
 
 function unknownCode(text: string, code: string): MillraceError {

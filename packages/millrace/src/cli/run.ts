@@ -53,7 +53,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
   try {
     const handle = await startControlled({
       job,
-      sources,
+      options,
       storage,
       as: flags.as,
       fresh: flags.fresh,

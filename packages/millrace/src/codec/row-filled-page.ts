@@ -16,14 +16,12 @@ import {
   MAX_KEPT_PAGE_BYTES,
   type RowOptions,
 } from './row-format.ts'
+import { RowMemory } from './row-memory.ts'
 import { BEYOND_LATIN1, nativeText } from './text.ts'
 import { encodeParts, encodeValue } from './value.ts'
 
-export class FilledPage {
-  /** The header and the rows: the same memory, three times. Replaced when it grows. */
-  i32: Int32Array
-  f64: Float64Array
-  private bytes: Uint8Array
+/** Its memory holds the header and the rows. */
+export class FilledPage extends RowMemory {
   /** The word where the next row begins. */
   at = HEADER_WORDS
   count = 0
@@ -42,12 +40,9 @@ export class FilledPage {
   private readonly hasTimestamp: boolean
 
   constructor(options: RowOptions) {
+    super()
     this.hasHash = options.hash
     this.hasTimestamp = options.timestamp
-    const memory = new ArrayBuffer(INITIAL_PAGE_BYTES)
-    this.i32 = new Int32Array(memory)
-    this.f64 = new Float64Array(memory)
-    this.bytes = new Uint8Array(memory)
   }
 
   /** At most what `moveTo` will write: text that was not looked at yet may need two bytes a character. */
@@ -66,7 +61,7 @@ export class FilledPage {
   /** Makes a row and fills in what all rows have; returns its first word. Take `i32` and `f64` afterwards. */
   addRow(tag: number, words: number, hash: number, timestamp: number): number {
     const at = this.at
-    if (at + words > this.i32.length) this.useMemory(this.i32.length * 8)
+    if (at + words > this.i32.length) this.useMemory(this.i32.length * 8, this.at * 4)
     this.i32[at] = tag
     if (this.hasHash) this.i32[at + 1] = hash
     if (this.hasTimestamp) this.f64[(at + 2) >> 1] = timestamp
@@ -137,16 +132,7 @@ export class FilledPage {
     this.chunks = emptied(this.chunks)
     this.definitions = emptied(this.definitions)
     this.values = emptied(this.values)
-    if (this.bytes.length > MAX_KEPT_PAGE_BYTES) this.useMemory(INITIAL_PAGE_BYTES)
-  }
-
-  private useMemory(sizeBytes: number): void {
-    const memory = new ArrayBuffer(sizeBytes)
-    this.i32 = new Int32Array(memory)
-    this.f64 = new Float64Array(memory)
-    const bytes = new Uint8Array(memory)
-    bytes.set(this.bytes.subarray(0, this.at * 4))
-    this.bytes = bytes
+    if (this.bytes.length > MAX_KEPT_PAGE_BYTES) this.useMemory(INITIAL_PAGE_BYTES, this.at * 4)
   }
 }
 

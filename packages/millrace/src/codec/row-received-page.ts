@@ -13,14 +13,12 @@ import {
   INITIAL_PAGE_BYTES,
   MAX_KEPT_PAGE_BYTES,
 } from './row-format.ts'
+import { RowMemory } from './row-memory.ts'
 import { nativeText } from './text.ts'
 import { decodeParts } from './value.ts'
 
-export class ReceivedPage {
-  /** The bytes: the same memory, three times. Replaced when it grows. */
-  i32: Int32Array
-  f64: Float64Array
-  private bytes: Uint8Array
+/** Its memory holds all of its bytes. */
+export class ReceivedPage extends RowMemory {
   private sizeBytes = 0
   /** The word where the next row begins. */
   at = HEADER_WORDS
@@ -36,16 +34,10 @@ export class ReceivedPage {
   readonly owners: object[] = []
   readonly parts: unknown[] = []
 
-  constructor() {
-    const memory = new ArrayBuffer(INITIAL_PAGE_BYTES)
-    this.i32 = new Int32Array(memory)
-    this.f64 = new Float64Array(memory)
-    this.bytes = new Uint8Array(memory)
-  }
-
   receive(bytes: Uint8Array, start: number, end: number): void {
     const size = this.sizeBytes + end - start
-    if (size > this.bytes.length) this.useMemory(Math.max(this.bytes.length * 2, Math.ceil(size / 8) * 8))
+    if (size > this.bytes.length)
+      this.useMemory(Math.max(this.bytes.length * 2, Math.ceil(size / 8) * 8), this.sizeBytes)
     this.bytes.set(bytes.subarray(start, end), this.sizeBytes)
     this.sizeBytes = size
   }
@@ -71,7 +63,7 @@ export class ReceivedPage {
     this.textAt = 0
     this.owners.length = 0
     this.parts.length = 0
-    if (this.bytes.length > MAX_KEPT_PAGE_BYTES) this.useMemory(INITIAL_PAGE_BYTES)
+    if (this.bytes.length > MAX_KEPT_PAGE_BYTES) this.useMemory(INITIAL_PAGE_BYTES, this.sizeBytes)
   }
 
   /** The next chunk, also as `text`; when there is none, rows with empty strings alone may follow. */
@@ -91,14 +83,5 @@ export class ReceivedPage {
   /** Reads the values of a row into `parts`. */
   takeParts(ownerCount: number, partCount: number): void {
     decodeParts(this.values, this.owners, ownerCount, this.parts, partCount)
-  }
-
-  private useMemory(sizeBytes: number): void {
-    const memory = new ArrayBuffer(sizeBytes)
-    this.i32 = new Int32Array(memory)
-    this.f64 = new Float64Array(memory)
-    const bytes = new Uint8Array(memory)
-    bytes.set(this.bytes.subarray(0, this.sizeBytes))
-    this.bytes = bytes
   }
 }

@@ -1,6 +1,6 @@
 /** Errors on their way between server and client: `{ code, message, hint?, context }`, under an HTTP status that says whose turn it is. */
 import type { InferOutput } from 'valibot'
-import { ERRORS, MillraceError, type ErrorCode } from '../base/errors.ts'
+import { isErrorCode, MillraceError, type ErrorCode } from '../base/errors.ts'
 import type { ErrorAnswer } from './endpoints.ts'
 
 export type ErrorAnswer = InferOutput<typeof ErrorAnswer>
@@ -23,6 +23,6 @@ export function answerOfError({ code, message, hint, context }: MillraceError): 
 /** The error as it was on the other side. A code that only a newer version knows is INTERNAL here; the message has it. */
 export function errorOfAnswer({ code, message, hint, context }: ErrorAnswer): MillraceError {
   const details = { context, ...(hint !== undefined && { hint }) }
-  if (Object.hasOwn(ERRORS, code)) return new MillraceError(code as ErrorCode, message, details)
+  if (isErrorCode(code)) return new MillraceError(code, message, details)
   return new MillraceError('INTERNAL', `${code}: ${message}`, details)
 }

@@ -5,7 +5,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { JobDefinition, Params } from '../api/index.ts'
 import { messageOf } from '../base/errors.ts'
-import { resolveOptions } from '../host/options.ts'
 import {
   start,
   startOptionsOf,
@@ -26,13 +25,13 @@ const OPEN_AFTER_MS = 250
  */
 export async function run<P extends Params>(job: JobDefinition<P>, options: RunOptions<P> = {}): Promise<JobHandle> {
   const startOptions = startOptionsOf(job, options)
-  const { port } = resolveOptions(startOptions.sources)
+  const { port } = startOptions.options
   return port === undefined ? (await start(startOptions)).handle : startOnPort(startOptions, port)
 }
 
 /** With a control API in any case: on the port that the options say, else, once records flow, on any that is free. */
 export async function startControlled(options: StartOptions): Promise<JobHandle> {
-  const { port } = resolveOptions(options.sources)
+  const { port } = options.options
   if (port !== undefined) return startOnPort(options, port)
   const started = await start(options)
   openLater(started, options).catch((error: unknown) => warn(options, error))

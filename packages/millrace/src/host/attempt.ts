@@ -17,8 +17,7 @@ import {
 import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
-import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
-import { declarationOf, isKeyed, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
+import { declarationOf, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
@@ -61,6 +60,7 @@ export class Attempt {
   readonly manifest: Manifest | undefined
   private readonly options: AttemptOptions
   private readonly execution: ExecutionPlan
+  private readonly operators: ManifestHead['operators']
   private readonly slots: readonly SlotPort[]
   private readonly enumerator: SplitEnumerator
   private coordinator: CheckpointCoordinator | undefined
@@ -82,6 +82,7 @@ export class Attempt {
     this.plan = plan
     this.completedId = manifest?.id ?? 0
     this.execution = planExecution(options.graph, parallelism, maxParallelism)
+    this.operators = headOperators(this.execution, plan)
     this.slots = options.slots(parallelism, (slot, mail) => this.receive(slot, mail))
     this.progress = this.slots.map(() => undefined)
     this.enumerator = new SplitEnumerator({
@@ -105,7 +106,8 @@ export class Attempt {
     assertPlan(plan)
     const attempt = new Attempt(options, manifest, plan)
     try {
-      const slotPlan = slotPlans(options, attempt.execution, runId, manifest, plan, runs)
+      const { execution, operators } = attempt
+      const slotPlan = slotPlans(options, execution, operators, runId, manifest, plan, runs)
       await attempt.unlessOver(attempt.slots.map((slot, index) => slot.restore(slotPlan(index))))
     } catch (error) {
       await attempt.close()
@@ -116,9 +118,8 @@ export class Attempt {
 
   /** The run is durable: opens sinks and sources, and lets records flow. */
   async start(head: Omit<ManifestHead, 'operators' | 'nextStateId'>, firstCheckpointId: number): Promise<void> {
-    const { options, manifest, plan, execution } = this
+    const { options, manifest, plan, operators } = this
     const { checkpointing, maxParallelism } = options.options
-    const operators = headOperators(execution, plan)
     const coordinator: CoordinatorOptions = {
       protocol: checkpointing,
       compression: checkpointing.compression,
@@ -278,13 +279,14 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
 function slotPlans(
   { job, options }: AttemptOptions,
   execution: ExecutionPlan,
+  operators: ManifestHead['operators'],
   runId: string,
   manifest: Manifest | undefined,
   plan: RestorePlan,
   runs: readonly RunFacts[],
 ): (slot: number) => SlotPlan {
   const { parallelism, maxParallelism } = execution
-  const states = headOperators(execution, plan).flatMap(({ name: operator, states }) =>
+  const states = operators.flatMap(({ name: operator, states }) =>
     states.map(({ id, name: state, kind, schema }) => [String(id), { operator, state, kind, schema }] as const),
   )
   const common = {
@@ -305,14 +307,5 @@ function slotPlans(
             past: ancestry(runs, manifest.run, manifest.id, manifest.runId).links,
           },
   } as const
-  return slot => ({ ...common, slot, keyGroups: keyGroupsOf(execution, slot) })
-}
-
-/** The key groups of all operators in a slot: from the first one's to the last one's. */
-function keyGroupsOf({ job, subtasks, maxParallelism }: ExecutionPlan, slot: number): KeyGroupRange {
-  const ranges = job.graph.nodes
-    .filter(node => isKeyed(node) && slot < subtasks[node.id])
-    .map(({ id }) => keyGroupRange(slot, subtasks[id], maxParallelism))
-  if (ranges.length === 0) return [0, 0]
-  return [Math.min(...ranges.map(([start]) => start)), Math.max(...ranges.map(([, end]) => end))]
+  return slot => ({ ...common, slot })
 }

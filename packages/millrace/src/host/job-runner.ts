@@ -73,6 +73,8 @@ export interface Rescaled {
   readonly pauseMs: number
 }
 
+type JobEnd = { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError }
+
 export class JobRunner {
   readonly finished: Promise<JobOutcome>
   private readonly options: RunnerOptions
@@ -436,9 +438,7 @@ export class JobRunner {
     await this.end({ kind: 'ended', outcome: 'cancelled' })
   }
 
-  private async end(
-    how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError },
-  ): Promise<void> {
+  private async end(how: JobEnd): Promise<void> {
     if (this.state === 'ended') return
     this.state = 'ended'
     this.cancelRestart()
@@ -458,9 +458,7 @@ export class JobRunner {
     this.settle.resolve(how.outcome)
   }
 
-  private async recordEnd(
-    how: { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError },
-  ): Promise<void> {
+  private async recordEnd(how: JobEnd): Promise<void> {
     if (how.kind === 'ended' && how.outcome === 'already-finished') return
     const end: RunEnd['end'] = how.kind === 'failed' ? 'failed' : (how.outcome as 'finished' | 'stopped' | 'cancelled')
     await this.records!.endRun(

@@ -11,7 +11,7 @@ import type { Storage } from '../store/contract.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { inPlaceSlots } from './in-place-slot.ts'
 import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
-import { resolveOptions, type OptionSources } from './options.ts'
+import { resolveOptions, type ResolvedOptions } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { threadedSlots } from './threaded-slot.ts'
 import { systemWorld } from './world.ts'
@@ -57,16 +57,16 @@ export interface JobHandle {
   rows(sink: string): readonly any[]
 }
 
-/** What `start` is given when a program runs the job: `run()` in control/run.ts. */
+/** What `start` is given when a program runs the job: `run()` in control/run.ts. @throws OPTION_INVALID, BACKEND_UNSUPPORTED */
 export function startOptionsOf<P extends Params>(job: JobDefinition<P>, options: RunOptions<P>): StartOptions {
   const { storage, as, fresh, from, allowDroppedState, module, onEvent, ...jobOptions } = options
-  const sources = { run: jobOptions, env: process.env, job: job.options }
-  return { job, sources, storage, as, fresh, from, allowDroppedState, module, onEvent }
+  const resolved = resolveOptions({ run: jobOptions, env: process.env, job: job.options })
+  return { job, options: resolved, storage, as, fresh, from, allowDroppedState, module, onEvent }
 }
 
 export interface StartOptions {
   readonly job: JobDefinition<any>
-  readonly sources: OptionSources
+  readonly options: ResolvedOptions
   readonly storage: string | Storage | undefined
   readonly as: string | undefined
   readonly fresh: boolean | undefined
@@ -87,7 +87,7 @@ export interface StartedJob {
  * @throws OPTION_INVALID, JOB_LOCKED, STATE_INCOMPATIBLE, STATE_DROPPED, NO_USABLE_SNAPSHOT, … and whatever keeps it from starting
  */
 export async function start(options: StartOptions): Promise<StartedJob> {
-  const resolved = resolveOptions(options.sources)
+  const resolved = options.options
   if (options.fresh === true && options.from !== undefined) {
     throw new MillraceError('OPTION_INVALID', 'fresh and from exclude each other: start clean, or from a snapshot')
   }

@@ -3,12 +3,13 @@
  * after a restore (snapshot/redistribute.ts). Of a source that is still to discover splits it asks again and again, and sends new ones
  * to the subtasks whose turn it is.
  */
-import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
+import type { MillraceError } from '../base/errors.ts'
 import type { Log, SourceContext, Split } from '../connectors/contract.ts'
 import type { ExecutionPlan, SourceNode } from '../graph/index.ts'
+import { connectorFailure } from '../runtime/failure.ts'
 import type { SourceShares } from '../runtime/slot-plan.ts'
 import type { OperatorSnapshot } from '../snapshot/manifest-types.ts'
-import { shareOfSource, type SourceShare } from '../snapshot/redistribute.ts'
+import { dealt, shareOfSource, type SourceShare } from '../snapshot/redistribute.ts'
 import type { HostWorld } from './world.ts'
 
 export interface EnumeratorOptions {
@@ -69,9 +70,14 @@ export class SplitEnumerator {
     if (restored?.source !== undefined) {
       return subtasks.map(subtask => shareOfSource(restored, { subtask, parallelism })!)
     }
-    const dealt = deal(await this.enumerate(node), parallelism, 0)
-    return dealt.map(splits => ({
-      splits: splits.map(({ id, detail }) => ({ id, detail, position: null, ended: false })),
+    const found = await this.enumerate(node)
+    return subtasks.map(subtask => ({
+      splits: dealt(found, { subtask, parallelism }).map(({ id, detail }) => ({
+        id,
+        detail,
+        position: null,
+        ended: false,
+      })),
       records: 0,
       turn: undefined,
     }))
@@ -81,11 +87,7 @@ export class SplitEnumerator {
     try {
       return await node.source.enumerate(this.context(node))
     } catch (error) {
-      if (isMillraceError(error)) throw error
-      throw new MillraceError('SOURCE_FAILED', `source '${node.name}' failed: ${messageOf(error)}`, {
-        context: { operator: node.name },
-        cause: error,
-      })
+      throw connectorFailure('source', node.name, error)
     }
   }
 
@@ -104,10 +106,12 @@ export class SplitEnumerator {
     const known = this.known.get(node.name)!
     const found = (await this.enumerate(node)).filter(({ id }) => !known.has(id))
     if (this.closed) return
-    const dealt = deal(found, this.options.plan.subtasks[node.id], known.size)
+    const parallelism = this.options.plan.subtasks[node.id]
+    const before = known.size
     for (const { id } of found) known.add(id)
-    for (const [slot, splits] of dealt.entries()) {
-      if (splits.length > 0) this.options.onSplits(slot, node.name, splits)
+    for (let subtask = 0; subtask < parallelism; subtask++) {
+      const splits = dealt(found, { subtask, parallelism }, before)
+      if (splits.length > 0) this.options.onSplits(subtask, node.name, splits)
     }
   }
 
@@ -125,11 +129,4 @@ export class SplitEnumerator {
       wakeAt() {},
     }
   }
-}
-
-/** One each in turn, beginning with the subtask whose turn it is after `before` splits. */
-function deal(splits: readonly Split[], parallelism: number, before: number): Split[][] {
-  const dealt: Split[][] = Array.from({ length: parallelism }, () => [])
-  for (const [index, split] of splits.entries()) dealt[(before + index) % parallelism].push(split)
-  return dealt
 }

@@ -1,10 +1,10 @@
 /** Errors on their way from a slot to the coordinator, which may be in another thread. */
-import { ERRORS, isMillraceError, messageOf, MillraceError, type ErrorCode } from '../base/errors.ts'
+import { isErrorCode, MillraceError, namedError } from '../base/errors.ts'
 import { signatureOf } from './failure.ts'
 import type { CarriedError } from '../checkpoint/mail.ts'
 
 export function carry(error: unknown): CarriedError {
-  const named = isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
+  const named = namedError(error)
   return {
     code: named.code,
     message: named.message,
@@ -16,7 +16,7 @@ export function carry(error: unknown): CarriedError {
 }
 
 export function uncarry(error: CarriedError): MillraceError {
-  const code = (error.code in ERRORS ? error.code : 'INTERNAL') as ErrorCode
+  const code = isErrorCode(error.code) ? error.code : 'INTERNAL'
   const named = new MillraceError(code, error.message, {
     context: error.context,
     ...(error.hint !== undefined && { hint: error.hint }),

@@ -39,6 +39,16 @@ export function failure(
   })
 }
 
+/** What a source or sink threw outside of its records. Errors that have been named pass through. */
+export function connectorFailure(kind: 'source' | 'sink', operator: string, error: unknown): MillraceError {
+  if (isMillraceError(error)) return error
+  const code = kind === 'source' ? 'SOURCE_FAILED' : 'SINK_FAILED'
+  return new MillraceError(code, `${kind} '${operator}' failed: ${messageOf(error)}`, {
+    context: { operator },
+    cause: error,
+  })
+}
+
 export function promiseFailure(operator: string, what: string): MillraceError {
   return new MillraceError(
     'ASYNC_FUNCTION',

@@ -1,5 +1,4 @@
 /** What a slot is made from. Plain data: it crosses threads. */
-import type { KeyGroupRange } from '../codec/index.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import type { SourceShare } from '../snapshot/redistribute.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
@@ -13,8 +12,6 @@ export interface SlotPlan {
   readonly slot: number
   readonly parallelism: number
   readonly maxParallelism: number
-  /** All its keyed state lies in these key groups. */
-  readonly keyGroups: KeyGroupRange
   /** What the slots of the attempt exchange records in; undefined when there is one. */
   readonly exchange: SharedArrayBuffer | undefined
   readonly compression: 'zstd' | 'none'

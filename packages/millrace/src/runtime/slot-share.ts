@@ -2,7 +2,7 @@
 import type { Json } from '../base/json.ts'
 import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
 import type { RestoredSink } from '../connectors/contract.ts'
-import type { ExecutionPlan, NodeId, SinkNode } from '../graph/index.ts'
+import { isKeyed, type ExecutionPlan, type NodeId, type SinkNode } from '../graph/index.ts'
 import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
 import type { StateId } from '../state/index.ts'
@@ -24,10 +24,22 @@ export class SlotShare {
     return { subtask: this.plan.slot, parallelism: this.execution.subtasks[node] }
   }
 
+  /** All its keyed state lies in these key groups: from the first of any operator in the slot to the last. */
+  get keyGroups(): KeyGroupRange {
+    const { job, subtasks, maxParallelism } = this.execution
+    const { slot } = this.plan
+    const ranges = job.graph.nodes
+      .filter(node => isKeyed(node) && slot < subtasks[node.id])
+      .map(({ id }) => keyGroupRange(slot, subtasks[id], maxParallelism))
+    if (ranges.length === 0) return [0, 0]
+    return [Math.min(...ranges.map(([start]) => start)), Math.max(...ranges.map(([, end]) => end))]
+  }
+
   /** Which keyed states are loaded, and what of them. */
   keyedState(): [wanted: ReadonlySet<StateId>, share: StateShare] {
-    const { slot, stateIds, maxParallelism, keyGroups } = this.plan
+    const { slot, stateIds, maxParallelism } = this.plan
     const { job, subtasks } = this.execution
+    const { keyGroups } = this
     const ranges = new Map<StateId, KeyGroupRange>()
     for (const { id, name } of job.graph.nodes) {
       if (slot >= subtasks[id]) continue

@@ -12,7 +12,6 @@
  *   new -> restored -> opening -> running <-> aligning -> reading ended ('finished' is posted) or stopped by a last barrier -> closed
  */
 import { assert, unreachable } from '../base/assert.ts'
-import { isMillraceError, messageOf, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
@@ -368,7 +367,8 @@ export class Slot {
   }
 
   private segmentTarget() {
-    const { compression, dictionary, maxParallelism, keyGroups } = this.plan
+    const { compression, dictionary, maxParallelism } = this.plan
+    const { keyGroups } = this.share
     return { store: this.platform.store, compression, dictionary, maxParallelism, keyGroups }
   }
 
@@ -406,7 +406,6 @@ export class Slot {
     if (this.failed || this.closed) return
     this.failed = true
     const records = this.operators.sources.reduce((sum, source) => sum + source.records, 0)
-    const named = isMillraceError(error) ? error : new MillraceError('INTERNAL', messageOf(error), { cause: error })
-    this.post({ type: 'failed', error: carry(named), records })
+    this.post({ type: 'failed', error: carry(error), records })
   }
 }

@@ -69,8 +69,9 @@ export function shareOfLists(
   return Object.fromEntries(Object.entries(operatorState).map(([state, lists]) => [state, shareOf(state, lists)]))
 }
 
-function dealt<T>(all: readonly T[], { subtask, parallelism }: Subtask): T[] {
-  return all.filter((_, index) => index % parallelism === subtask)
+/** One each in turn; `before`: how many were dealt already. */
+export function dealt<T>(all: readonly T[], { subtask, parallelism }: Subtask, before = 0): T[] {
+  return all.filter((_, index) => (before + index) % parallelism === subtask)
 }
 
 function withoutSubtask({ id, detail, position, ended }: SplitSnapshot): SplitSnapshot {

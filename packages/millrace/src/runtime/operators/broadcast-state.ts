@@ -5,16 +5,9 @@
  * goes for a checkpoint: an entry is encoded when it has changed.
  */
 import { MillraceError } from '../../base/errors.ts'
-import {
-  ByteReader,
-  ByteWriter,
-  compareKeys,
-  decodeValue,
-  encodeValue,
-  keyIdentity,
-  type Key,
-} from '../../codec/index.ts'
+import { compareKeys, keyIdentity, type Key } from '../../codec/index.ts'
 import type { BroadcastState } from '../../state/index.ts'
+import { loadValue, storeValue } from './stored-value.ts'
 
 interface Entry {
   readonly pair: readonly [Key, unknown]
@@ -70,12 +63,12 @@ export class BroadcastMap implements BroadcastState<Key, unknown> {
 
   /** Its entries, each in the value codec as base64. */
   snapshot(): string[] {
-    return this.sorted().entries.map(entry => (entry.encoded ??= encode(entry.pair)))
+    return this.sorted().entries.map(entry => (entry.encoded ??= storeValue(entry.pair)))
   }
 
   restore(entries: readonly string[]): void {
     this.clear()
-    for (const encoded of entries) this.set(...decode(encoded))
+    for (const encoded of entries) this.set(...(loadValue(encoded) as [Key, unknown]))
   }
 
   private sorted(): Sorted {
@@ -88,19 +81,6 @@ export class BroadcastMap implements BroadcastState<Key, unknown> {
       values: Object.freeze(entries.map(({ pair }) => pair[1])),
     })
   }
-}
-
-function encode(pair: readonly [Key, unknown]): string {
-  const out = new ByteWriter()
-  encodeValue(pair, out)
-  return Buffer.from(out.view()).toString('base64')
-}
-
-function decode(encoded: string): [Key, unknown] {
-  const bytes = Buffer.from(encoded, 'base64')
-  const reader = new ByteReader()
-  reader.reset(bytes, 0, bytes.length)
-  return decodeValue(reader) as [Key, unknown]
 }
 
 /** What `onRecord` and `onTimer` see: types forbid the writing methods already, this is for those who go without. */

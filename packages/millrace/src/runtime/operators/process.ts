@@ -1,5 +1,4 @@
 /** A process operator that is not keyed: user callbacks over operator state, which the manifest holds. */
-import { ByteReader, ByteWriter, decodeValue, encodeValue } from '../../codec/index.ts'
 import type { ProcessNode } from '../../graph/index.ts'
 import type { ListState } from '../../state/index.ts'
 import { privateCopy, processLink, type Input, type Push } from '../chain.ts'
@@ -7,6 +6,7 @@ import { failure, promiseFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import { ProcessContext } from './context.ts'
+import { loadValue, storeValue } from './stored-value.ts'
 
 export class ProcessOperator implements Input {
   readonly push: Push
@@ -89,19 +89,10 @@ class OperatorList implements ListState<unknown> {
   }
 
   snapshot(): string[] {
-    return this.values.map(value => {
-      const out = new ByteWriter()
-      encodeValue(value, out)
-      return Buffer.from(out.view()).toString('base64')
-    })
+    return this.values.map(storeValue)
   }
 
   restore(elements: readonly string[]): void {
-    this.values = elements.map(element => {
-      const bytes = Buffer.from(element, 'base64')
-      const reader = new ByteReader()
-      reader.reset(bytes, 0, bytes.length)
-      return decodeValue(reader)
-    })
+    this.values = elements.map(loadValue)
   }
 }

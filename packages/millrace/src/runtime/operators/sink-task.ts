@@ -2,14 +2,14 @@
  * A sink in a slot: its writer, and the committables that wait. A committable is carried in every manifest from the checkpoint that
  * prepared it until its commit was acknowledged; a failed checkpoint drops none (DESIGN invariant 2).
  */
-import { isMillraceError, messageOf, MillraceError } from '../../base/errors.ts'
+import type { MillraceError } from '../../base/errors.ts'
 import { failpoint } from '../../base/failpoint.ts'
 import type { Json } from '../../base/json.ts'
 import type { RestoredSink, SinkContext, SinkWriter } from '../../connectors/contract.ts'
 import type { SinkNode } from '../../graph/index.ts'
 import type { CarriedCommittable, SubtaskSink } from '../../snapshot/manifest-types.ts'
 import { privateCopy, sinkLink, type Input, type Push } from '../chain.ts'
-import { failure } from '../failure.ts'
+import { connectorFailure, failure } from '../failure.ts'
 import type { Services } from '../services.ts'
 
 export class SinkTask implements Input {
@@ -92,10 +92,6 @@ export class SinkTask implements Input {
   }
 
   private named(error: unknown): MillraceError {
-    if (isMillraceError(error)) return error
-    return new MillraceError('SINK_FAILED', `sink '${this.node.name}' failed: ${messageOf(error)}`, {
-      context: { operator: this.node.name },
-      cause: error,
-    })
+    return connectorFailure('sink', this.node.name, error)
   }
 }

@@ -5,13 +5,14 @@
  * snapshot, and a bounded split that is not ready is waited for, so the order of records is the same in every attempt.
  */
 import type { Json } from '../../base/json.ts'
-import { isMillraceError, messageOf, MillraceError } from '../../base/errors.ts'
+import type { MillraceError } from '../../base/errors.ts'
 import type { ReadResult, SourceContext, SourceOutput, Split, SplitReader } from '../../connectors/contract.ts'
 import type { SourceProgress } from '../../checkpoint/mail.ts'
 import type { SourceNode } from '../../graph/index.ts'
 import type { SubtaskSource } from '../../snapshot/manifest-types.ts'
 import type { SourceShare } from '../../snapshot/redistribute.ts'
 import { privateCopy, sourceLink, type Push } from '../chain.ts'
+import { connectorFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import type { EventTimeOperator } from './event-time.ts'
@@ -285,11 +286,7 @@ export class SourceTask {
   }
 
   private named(error: unknown): MillraceError {
-    if (isMillraceError(error)) return error
-    return new MillraceError('SOURCE_FAILED', `source '${this.node.name}' failed: ${messageOf(error)}`, {
-      context: { operator: this.node.name },
-      cause: error,
-    })
+    return connectorFailure('source', this.node.name, error)
   }
 }
 

@@ -15,6 +15,20 @@ export interface Rows {
   readonly u8: Uint8Array
 }
 
+/** Rows in memory of their own, at first zeros. */
+export class RowPage implements Rows {
+  readonly f64: Float64Array
+  readonly i32: Int32Array
+  readonly u8: Uint8Array
+
+  constructor(sizeBytes: number) {
+    const buffer = new ArrayBuffer(sizeBytes)
+    this.f64 = new Float64Array(buffer)
+    this.i32 = new Int32Array(buffer)
+    this.u8 = new Uint8Array(buffer)
+  }
+}
+
 /** `at`: where the row's fields begin in `rows.f64`. */
 export function readField({ column, offset }: Field, { f64, i32, u8 }: Rows, at: number): number | boolean {
   const byte = at * 8 + offset

@@ -14,7 +14,7 @@
  */
 import { ByteWriter, encodeKey } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
-import type { Rows } from './field-access.ts'
+import { RowPage, type Rows } from './field-access.ts'
 import { KeyArena } from './key-arena.ts'
 import { matchAscii, matchNumber, SAME, UNSURE } from './key-match.ts'
 
@@ -43,19 +43,6 @@ const ARENA_LENGTH = 5
 const ROW_BYTES = 32
 
 const scratch = new ByteWriter(64)
-
-class RowPage implements Rows {
-  readonly f64: Float64Array
-  readonly i32: Int32Array
-  readonly u8: Uint8Array
-
-  constructor(sizeBytes: number) {
-    const buffer = new ArrayBuffer(sizeBytes)
-    this.f64 = new Float64Array(buffer)
-    this.i32 = new Int32Array(buffer)
-    this.u8 = new Uint8Array(buffer)
-  }
-}
 
 export class RowStore {
   /** What growing has copied so far. */

@@ -24,6 +24,7 @@ import {
   generateLoad,
   generateParse,
   readField,
+  RowPage,
   writeField,
   type Rows,
 } from './field-access.ts'
@@ -54,8 +55,7 @@ export class SchemaRows {
     this.littleEndian = littleEndian
     const { fields, sizeBytes } = schema.layout
     this.width = Math.ceil(sizeBytes / 8)
-    const buffer = new ArrayBuffer(this.width * 8)
-    this.parsed = { f64: new Float64Array(buffer), i32: new Int32Array(buffer), u8: new Uint8Array(buffer) }
+    this.parsed = new RowPage(this.width * 8)
     if (!codeGeneration) return
     this.fastLoad = generateLoad(fields, schema.isObject)
     this.fastParse = generateParse(fields, schema.isObject)

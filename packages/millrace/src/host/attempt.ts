@@ -108,7 +108,7 @@ export class Attempt {
     try {
       const { execution, operators } = attempt
       const slotPlan = slotPlans(options, execution, operators, runId, manifest, plan, runs)
-      await attempt.unlessOver(attempt.slots.map((slot, index) => slot.restore(slotPlan(index))))
+      await attempt.unlessOver(Promise.all(attempt.slots.map((slot, index) => slot.restore(slotPlan(index)))))
     } catch (error) {
       await attempt.close()
       throw error
@@ -143,11 +143,11 @@ export class Attempt {
       collectGarbage: current => options.collectGarbage(current),
       yield: () => options.world.yield(),
     })
-    const shares = await this.enumerator.shares()
-    await this.unlessOver([])
+    const shares = await this.unlessOver(this.enumerator.shares())
+    if (shares === undefined) return
     this.isStarted = true
     try {
-      await this.unlessOver(this.slots.map((slot, index) => slot.start(shares[index])))
+      await this.unlessOver(Promise.all(this.slots.map((slot, index) => slot.start(shares[index]))))
     } catch (error) {
       if (!this.over) throw error
     }
@@ -156,9 +156,9 @@ export class Attempt {
     this.coordinator.start()
   }
 
-  /** Until all have come, or it is over. */
-  private async unlessOver(promises: readonly Promise<void>[]): Promise<void> {
-    await Promise.race([this.ended.promise, Promise.all(promises)])
+  /** Undefined: it is over, and what was to come may never. */
+  private unlessOver<T>(promise: Promise<T>): Promise<T | undefined> {
+    return Promise.race([this.ended.promise.then(() => undefined), promise])
   }
 
   /** The newest snapshot there is of this run's past; 0: none. A published one may be newer than the last complete one. */

@@ -5,6 +5,7 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { buildGraph, defineJob } from '../api/index.ts'
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { FromSlot, ToSlot } from '../checkpoint/mail.ts'
+import type { Source } from '../connectors/contract.ts'
 import { collection } from '../connectors/collection/index.ts'
 import { blackhole } from '../connectors/blackhole/index.ts'
 import { planJob } from '../graph/index.ts'
@@ -23,6 +24,7 @@ class PlayedSlot implements SlotPort {
   readonly mails: ToSlot[] = []
   restored: Promise<void> = Promise.resolve()
   started: Promise<void> = Promise.resolve()
+  mayClose: Promise<void> = Promise.resolve()
   closed = false
   private readonly onMail: (mail: FromSlot) => void
 
@@ -43,6 +45,7 @@ class PlayedSlot implements SlotPort {
   }
 
   async close(): Promise<void> {
+    await this.mayClose
     this.closed = true
   }
 
@@ -74,8 +77,11 @@ class PlayedSlot implements SlotPort {
 const NEVER = new Promise<void>(() => undefined)
 
 /** A job of two slots. `attempts`: the slots of each attempt so far. */
-function makeJob(prepare: (slots: readonly PlayedSlot[], attempt: number) => void = () => undefined) {
-  const job = defineJob('played', flow => flow.source('in', collection([1])).sink('out', blackhole()))
+function makeJob(
+  prepare: (slots: readonly PlayedSlot[], attempt: number) => void = () => undefined,
+  source: Source<unknown> = collection([1]),
+) {
+  const job = defineJob('played', flow => flow.source('in', source).sink('out', blackhole()))
   const store = new FaultyStore(memoryStorage().job('played'))
   const attempts: PlayedSlot[][] = []
   const timers: (() => void)[] = []
@@ -196,6 +202,39 @@ test('a rescale whose checkpoint fails leaves the job as it was', async () => {
   await until(() => runner.status().state === 'running')
   assert.equal(runner.status().parallelism, 2)
   await runner.cancel()
+})
+
+test('a job that is cancelled while the slots before a rescale are closing begins no other run', async () => {
+  const gate = Promise.withResolvers<void>()
+  const { runner, attempts, store } = makeJob((slots, attempt) => {
+    if (attempt === 1) slots[0].mayClose = gate.promise
+  })
+  await runner.start()
+  const rescaled = assert.rejects(runner.rescale(1), { code: 'JOB_NOT_RUNNING' })
+  for (let mail = 0; mail < 2; mail++) {
+    await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+    for (const slot of attempts[0]) slot.answer()
+  }
+  await until(() => attempts[0][1].closed)
+  const cancelled = runner.cancel()
+  gate.resolve()
+  await rescaled
+  await cancelled
+  assert.ok(attempts.flat().every(({ closed }) => closed))
+  assert.deepEqual(
+    (await store.list('runs')).map(({ name }) => name),
+    ['000001.end.json', '000001.json'],
+  )
+})
+
+test('a job is cancelled while its source is still asked for its splits', async () => {
+  const source: Source<unknown> = { ...collection([1]), enumerate: () => new Promise(() => undefined) }
+  const { runner, attempts } = makeJob(undefined, source)
+  const started = runner.start()
+  await until(() => runner.status().state === 'running')
+  await runner.cancel()
+  await started
+  assert.ok(attempts[0].every(({ closed }) => closed))
 })
 
 test('the end of a run knows of a checkpoint that was published but not yet complete', async () => {

@@ -331,6 +331,7 @@ export class JobRunner {
       throw error
     }
     await attempt.close()
+    if (this.isOver) throw notRunning(this.options.job)
     this.parallelism = parallelism
     try {
       await this.startAttempt({})

@@ -21,7 +21,7 @@ import {
   type JobDefinition,
   type JobEvent,
 } from '../index.ts'
-import type { Source } from '../connectors/contract.ts'
+import type { Sink, Source } from '../connectors/contract.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 
 const FAST = { restart: { initialDelay: 1, maxDelay: 1 } } as const
@@ -477,3 +477,101 @@ test('a split that has nothing does not keep the others waiting', { timeout: 10_
   await all
   await handle.cancel()
 })
+
+test('a split that waits for its turn longer than idleAfter is not idle, and its records are not late', async () => {
+  const COUNT = 6000
+  const job = defineJob('slow', flow => {
+    flow
+      .source('in', generator({ count: COUNT, splits: 3, next: at => ({ at }) }))
+      .map(record => {
+        const fromMs = performance.now()
+        while (performance.now() - fromMs < 0.01);
+        return record
+      })
+      .eventTime(({ at }) => at, { idleAfter: 1 })
+      .keyBy(() => 'all')
+      .window(tumbling(100))
+      .aggregate('counts', count())
+      .sink('out', memory())
+  })
+  const handle = await run(job)
+  await handle.finished
+  const counted = handle.rows('out').map(row => (row as { value: number }).value)
+  assert.deepEqual(
+    counted,
+    Array.from({ length: COUNT / 100 }, () => 100),
+  )
+})
+
+test('a reader that cannot say how far it is fails the job', async () => {
+  const source = collection([1, 2, 3])
+  const broken: Source<number> = {
+    ...source,
+    async open(split, position, context) {
+      const reader = await source.open(split, position, context)
+      return {
+        read: () => 'blocked',
+        position: () => reader.position(),
+        progress() {
+          throw new Error('no idea')
+        },
+        close: () => reader.close(),
+      }
+    },
+  }
+  const job = defineJob('lost', flow => flow.source('in', broken).sink('out', blackhole()))
+  const handle = await run(job, FAST)
+  await assert.rejects(handle.finished, /no idea/)
+})
+
+test('timers of a wall-clock time wait for a sink that cannot take what they emit', async () => {
+  const KEYS = 5000
+  const dueMs = Date.now() + 300
+  const taken: unknown[] = []
+  const full = Promise.withResolvers<void>()
+  let mayTake = false
+  let wake = (): void => undefined
+  const slowSink: Sink<number> = {
+    type: 'slow',
+    retracts: true,
+    async open(context) {
+      wake = () => context.wake()
+      return {
+        write: row => {
+          taken.push(row)
+          full.resolve()
+        },
+        writable: () => mayTake || taken.length === 0,
+        prepareCommit: async () => ({ committables: [] }),
+        commit: async () => undefined,
+        close: async () => undefined,
+      }
+    },
+  }
+  const job = defineJob('alarms', flow => {
+    flow
+      .source('in', generator({ next: i => i, rate: KEYS * 10 }))
+      .keyBy(i => i % KEYS)
+      .process('alarms', {
+        emits: type<number>(),
+        onRecord(i, ctx) {
+          if (i < KEYS) ctx.timers.onProcessingTime(dueMs)
+        },
+        onTimer: (_time, ctx) => ctx.emit(ctx.key),
+      })
+      .sink('out', slowSink)
+  })
+  const handle = await run(job)
+  await full.promise
+  await new Promise(resolve => setTimeout(resolve, 20))
+  assert.ok(taken.length < KEYS / 2, `${taken.length} rows were pushed at a sink that takes none`)
+  mayTake = true
+  wake()
+  await until(() => taken.length === KEYS)
+  await handle.cancel()
+})
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 200 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 5))
+  assert.ok(condition(), condition.toString())
+}

@@ -56,3 +56,16 @@ test('slots that cannot be made ready are closed, and so are those that nobody t
   await unused.spare.discard()
   assert.equal(unused.made[0].closed, 3)
 })
+
+test('slots that were being made ready for another number are closed, and do not take the place of the newer ones', async () => {
+  const { spare, made } = slots()
+  const former = spare.prepare(3)
+  await spare.prepare(2)
+  await former
+  assert.deepEqual(
+    made.map(({ closed }) => closed),
+    [3, 0],
+  )
+  spare.take(2, () => undefined)
+  assert.equal(made.length, 2)
+})

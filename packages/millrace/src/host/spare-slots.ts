@@ -31,11 +31,14 @@ export class SpareSlots {
       early,
       onMail: undefined,
     }
+    const former = this.spare
     this.spare = spare
     try {
+      await close(former)
       await Promise.all(spare.slots.map(slot => slot.ready))
     } catch (error) {
-      await this.discard()
+      if (this.spare === spare) this.spare = undefined
+      await close(spare)
       throw error
     }
   }
@@ -54,6 +57,10 @@ export class SpareSlots {
   async discard(): Promise<void> {
     const { spare } = this
     this.spare = undefined
-    await Promise.all(spare?.slots.map(slot => slot.close()) ?? [])
+    await close(spare)
   }
+}
+
+async function close(spare: Spare | undefined): Promise<void> {
+  await Promise.all(spare?.slots.map(slot => slot.close()) ?? [])
 }

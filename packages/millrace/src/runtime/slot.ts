@@ -37,10 +37,14 @@ const OPENING = 0
 const SLICE_MS = 1
 /** Records wait this long for their page to fill. */
 const FLUSH_MS = 5
+/** A split that is due to be asked whether it is idle may have to wait for its turn. */
+const IDLE_LOOK_MS = 20
 
 export class Slot {
   /** When `step` returned 'idle': the time (epoch ms) to step again unless woken before. */
   idleUntilMs = Infinity
+  /** What a source's reader asked for. */
+  private requestedWakeMs = Infinity
   private readonly plan: SlotPlan
   private readonly execution: ExecutionPlan
   private readonly share: SlotShare
@@ -182,14 +186,15 @@ export class Slot {
   }
 
   private work(): 'progress' | 'idle' {
-    this.clock.nowMs = this.platform.now()
+    const nowMs = (this.clock.nowMs = this.platform.now())
+    if (this.requestedWakeMs <= nowMs) this.requestedWakeMs = Infinity
     while (this.hasMail) this.handle(this.mails.shift()!)
-    // Nor behind a last barrier: nothing that fires there would be committed.
-    const timersDueMs = this.exchange.aligning || !this.reading ? Infinity : this.fireTimers()
+    if (this.flows) this.fireTimers()
     const received = this.exchange.read()
     const aligned = this.exchange.aligned()
     if (aligned) this.endAlignment()
-    const read = this.reading && !this.exchange.aligning && this.read()
+    const read = this.flows && this.read()
+    for (const eventTime of this.operators.eventTimes) eventTime.stepped(!this.flows || this.exchange.heldUp)
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
@@ -198,7 +203,12 @@ export class Slot {
     // What an alignment held back, timers and pages behind the barrier, is looked at in the next step.
     const progress = received || aligned || read || snapshot?.hasWork === true || this.hasMail
     this.flush(!progress)
-    return progress ? 'progress' : this.sleep(Math.min(timersDueMs, this.requestedWakeMs))
+    return progress ? 'progress' : this.sleep(this.dueMs())
+  }
+
+  /** Not in an alignment, nor behind a last barrier: nothing that is read or fires there would be committed. */
+  private get flows(): boolean {
+    return this.reading && !this.exchange.aligning
   }
 
   private get hasMail(): boolean {
@@ -213,19 +223,32 @@ export class Slot {
     this.exchange.flush()
   }
 
-  private requestedWakeMs = Infinity
-
   private sleep(untilMs: number): 'idle' {
     this.idleUntilMs = untilMs
     return 'idle'
   }
 
-  private fireTimers(): number {
-    let dueMs = Infinity
-    const nowMs = this.clock.nowMs
-    for (const operator of this.operators.keyed) dueMs = Math.min(dueMs, operator.processingTime(nowMs))
-    for (const eventTime of this.operators.eventTimes) dueMs = Math.min(dueMs, eventTime.checkIdle(nowMs))
-    if (this.requestedWakeMs <= nowMs) this.requestedWakeMs = Infinity
+  private fireTimers(): void {
+    const { nowMs } = this.clock
+    for (const operator of this.operators.keyed) {
+      if (operator.nextProcessingTimeMs <= nowMs && this.exchange.hasRoomAfter(operator.node.id)) {
+        operator.processingTime(nowMs)
+      }
+    }
+  }
+
+  /** When there is something to do that nothing wakes the slot for. What waits for room, or for an alignment, is woken. */
+  private dueMs(): number {
+    if (!this.flows) return Infinity
+    let dueMs = this.requestedWakeMs
+    for (const operator of this.operators.keyed) {
+      if (this.exchange.hasRoomAfter(operator.node.id)) dueMs = Math.min(dueMs, operator.nextProcessingTimeMs)
+    }
+    if (this.exchange.heldUp) return dueMs
+    for (const eventTime of this.operators.eventTimes) {
+      const { idleDueMs } = eventTime
+      dueMs = Math.min(dueMs, idleDueMs > this.clock.nowMs ? idleDueMs : this.clock.nowMs + IDLE_LOOK_MS)
+    }
     return dueMs
   }
 
@@ -234,7 +257,7 @@ export class Slot {
     const { sources } = this.operators
     for (let tried = 0; tried < sources.length; tried++) {
       const source = sources[this.sourceTurn]
-      if (!this.exchange.mayReadSource(source.node.id)) return false
+      if (!this.exchange.hasRoomAfter(source.node.id)) return false
       const result = source.read()
       if (result === 'progress') return true
       if (result === 'waiting') return false

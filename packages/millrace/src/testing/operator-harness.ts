@@ -157,7 +157,9 @@ class Harness<T, R, U> {
       this.advance(before)
     } else {
       this.clock.nowMs = step.processingTime
-      for (const operator of this.operators.keyed) operator.processingTime(step.processingTime)
+      for (const operator of this.operators.keyed) {
+        while (operator.nextProcessingTimeMs <= step.processingTime) operator.processingTime(step.processingTime)
+      }
     }
   }
 

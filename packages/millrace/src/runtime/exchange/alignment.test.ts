@@ -94,7 +94,7 @@ test('reach follows direct calls and own channels, and ends where the operator h
     ],
   )
   const reachOf = (slot: number) => {
-    const [reach] = slotReach(execution, slot).sources.values()
+    const [reach] = slotReach(execution, slot).operators.values()
     return [[...reach.exchanges].sort((a, b) => a - b), reach.sinks.size]
   }
   assert.deepEqual(reachOf(0), [[0, 1], 1])

@@ -42,6 +42,8 @@ export class SlotExchange {
   /** Barriers up to this one hold nothing back any more. */
   private releasedThrough = NO_BARRIER
   private alignment: Alignment | undefined
+  /** In this step something was not taken in, for want of room. */
+  heldUp = false
 
   constructor(options: SlotExchangeOptions) {
     this.options = options
@@ -93,6 +95,7 @@ export class SlotExchange {
 
   /** Processes what has arrived, as far as there is room for what comes of it. True if anything had. */
   read(): boolean {
+    this.heldUp = false
     // Also in an alignment, when nothing asks for room: the barrier may be in there.
     for (const output of this.outputs.values()) output.sendOverdraft()
     let found = false
@@ -102,15 +105,20 @@ export class SlotExchange {
     return found
   }
 
-  /** Whether there is room for what a source's records become. */
-  mayReadSource(source: NodeId): boolean {
-    return this.hasRoom(this.reach.sources.get(source)!)
+  /** Whether there is room for what comes of a source's records, or of an operator's timers. */
+  hasRoomAfter(operator: NodeId): boolean {
+    return this.hasRoom(this.reach.operators.get(operator)!)
   }
 
   private hasRoom({ exchanges, sinks }: Reach): boolean {
-    for (const id of exchanges) if (!this.outputs.get(id)!.hasRoom()) return false
-    for (const sink of sinks) if (!this.options.isWritable(sink)) return false
+    for (const id of exchanges) if (!this.outputs.get(id)!.hasRoom()) return this.holdUp()
+    for (const sink of sinks) if (!this.options.isWritable(sink)) return this.holdUp()
     return true
+  }
+
+  private holdUp(): false {
+    this.heldUp = true
+    return false
   }
 
   /** Sends pages that are not full: what is in them has waited long enough. */

@@ -1,7 +1,7 @@
 /**
  * What depends on what within one slot, from the execution plan. Pure.
  *
- * A head is where records enter a slot: a source, or the input of an exchange. From a head they go on by direct calls, through the own
+ * A head is where records enter a slot or are made: a source, the input of an exchange, an operator whose timer fires. From a head they go on by direct calls, through the own
  * channel of an exchange too, until they leave the slot or end in a sink.
  */
 import { exchangeInto, type ExecutionPlan, type NodeId } from '../../graph/index.ts'
@@ -14,8 +14,8 @@ export interface Reach {
 }
 
 export interface SlotReach {
-  /** By node id of the source, of those that have a subtask here. */
-  readonly sources: ReadonlyMap<NodeId, Reach>
+  /** What one step of an operator may write to, by node id, of those that have a subtask here. */
+  readonly operators: ReadonlyMap<NodeId, Reach>
   /** By exchange id, of those whose reader has a subtask here. */
   readonly inputs: ReadonlyMap<number, Reach>
 }
@@ -26,9 +26,7 @@ export function slotReach(plan: ExecutionPlan, slot: number): SlotReach {
   const { nodes } = plan.job.graph
   const isHere = (node: NodeId) => slot < plan.subtasks[node]
   return {
-    sources: new Map(
-      nodes.filter(({ kind, id }) => kind === 'source' && isHere(id)).map(({ id }) => [id, reaches[id]]),
-    ),
+    operators: new Map(nodes.filter(({ id }) => isHere(id)).map(({ id }) => [id, reaches[id]])),
     inputs: new Map(plan.exchanges.filter(({ to }) => isHere(to)).map(({ id, to }) => [id, reaches[to]])),
   }
 }

@@ -1,4 +1,4 @@
-/** What a subtask says of event time when it has no more splits to read, while others have. */
+/** What a subtask says of event time when splits of it have ended or are idle, while others have records. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EventTimeNode } from '../../graph/index.ts'
@@ -7,7 +7,7 @@ import { Output, Outputs } from '../output.ts'
 import { Counters, type Services } from '../services.ts'
 import { EventTimeOperator, NO_SPLIT } from './event-time.ts'
 
-function eventTime() {
+function eventTime({ idleAfterMs, hasOtherInput = false }: { idleAfterMs?: number; hasOtherInput?: boolean } = {}) {
   const said: (number | string)[] = []
   const reader: Input = {
     push: () => undefined,
@@ -28,15 +28,15 @@ function eventTime() {
     options: {},
     timestamp: (record: number) => record,
     outOfOrdernessMs: 0,
-    idleAfterMs: undefined,
+    idleAfterMs,
   }
-  const plan = { node: 1, id: 'in/0', splitSources: [0], hasOtherInput: false }
+  const plan = { node: 1, id: 'in/0', splitSources: [0], hasOtherInput }
   const operator = new EventTimeOperator(node, plan, new Outputs(new Output([reader]), new Map()), services)
   const record = (split: number, at: number) => {
     services.chain.split = split
     operator.push(at)
   }
-  return { said, operator, record }
+  return { said, operator, record, clock: services.clock }
 }
 
 test('a subtask whose splits have ended is complete: behind every time there is, but before the end of input', () => {
@@ -76,4 +76,75 @@ test('while restored splits are added nothing is said, even if the first ones ha
   operator.addSplit(2, 20)
   operator.start(undefined)
   assert.deepEqual(said, [19])
+})
+
+test('a split whose reader is caught up for idleAfter stops holding the watermark back, until it has a record again', () => {
+  const { said, operator, record, clock } = eventTime({ idleAfterMs: 100 })
+  for (const split of [1, 2]) operator.addSplit(split, undefined)
+  operator.start(undefined)
+  record(1, 10)
+  record(2, 20)
+  assert.equal(operator.idleDueMs, Infinity)
+  operator.caughtUp(1)
+  assert.equal(operator.idleDueMs, 100)
+  clock.nowMs = 99
+  operator.caughtUp(1)
+  assert.deepEqual(said, [9])
+  clock.nowMs = 100
+  operator.caughtUp(1)
+  assert.deepEqual(said, [9, 19])
+  record(1, 15)
+  record(2, 30)
+  assert.deepEqual(said, [9, 19])
+})
+
+test('time in which a split is not asked does not make it idle', () => {
+  const { said, operator, record, clock } = eventTime({ idleAfterMs: 100 })
+  for (const split of [1, 2]) operator.addSplit(split, undefined)
+  operator.start(undefined)
+  record(1, 10)
+  clock.nowMs = 1000
+  record(2, 20)
+  record(2, 21)
+  assert.deepEqual(said, [9])
+  operator.caughtUp(1)
+  clock.nowMs = 5000
+  record(1, 12)
+  operator.caughtUp(1)
+  assert.equal(operator.idleDueMs, 5100)
+  assert.deepEqual(said, [9, 11])
+})
+
+test('when all are idle the watermark goes to the highest, in whatever order they went', () => {
+  for (const order of [
+    [1, 2],
+    [2, 1],
+  ]) {
+    const { said, operator, record, clock } = eventTime({ idleAfterMs: 100 })
+    for (const split of [1, 2]) operator.addSplit(split, undefined)
+    operator.start(undefined)
+    record(1, 10)
+    record(2, 20)
+    for (const split of order) operator.caughtUp(split)
+    clock.nowMs = 100
+    for (const split of order) operator.caughtUp(split)
+    assert.deepEqual(said, [9, 19, 'idle'])
+  }
+})
+
+test('records without a split are idle when nothing comes for idleAfter, not counting time in which nothing could', () => {
+  const { said, operator, record, clock } = eventTime({ idleAfterMs: 100, hasOtherInput: true })
+  operator.start(undefined)
+  record(NO_SPLIT, 10)
+  operator.stepped(false)
+  clock.nowMs = 150
+  operator.stepped(true)
+  assert.equal(operator.idleDueMs, Infinity)
+  operator.stepped(false)
+  clock.nowMs = 249
+  operator.stepped(false)
+  assert.deepEqual(said, [9])
+  clock.nowMs = 250
+  operator.stepped(false)
+  assert.deepEqual(said, [9, 'idle'])
 })

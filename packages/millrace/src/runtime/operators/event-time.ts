@@ -2,6 +2,9 @@
  * Event time: gives records their timestamp and makes watermarks. Reached from sources through stateless operators it keeps one
  * watermark per split, and its own is the lowest of them: a split that was not read yet holds it back, an ended one does not. The
  * watermark is a function of the records alone, except that idle splits are left out if `idleAfter` is given.
+ *
+ * A split is idle when its reader said that it is caught up, and says so again after `idleAfter`: time during which it was not asked,
+ * since others had their turn or nothing could be read, does not make it idle, and what lies in it is not late.
  */
 import { MillraceError } from '../../base/errors.ts'
 import type { EventTimePlan, EventTimeNode } from '../../graph/index.ts'
@@ -28,7 +31,8 @@ export class EventTimeOperator implements Input {
   /** By split number of the slot. */
   private readonly highest: number[] = []
   private readonly status: number[] = []
-  private readonly lastRecordMs: number[] = []
+  /** Since when it has been caught up; Infinity while it is not known to be. */
+  private readonly quietSinceMs: number[] = []
   /** The split that holds the watermark back; -1 when that must be looked up. */
   private lowest = -1
   private current = -Infinity
@@ -62,7 +66,7 @@ export class EventTimeOperator implements Input {
   addSplit(split: number, highest: number | undefined): void {
     this.highest[split] = highest ?? -Infinity
     this.status[split] = ACTIVE
-    this.lastRecordMs[split] = this.services.clock.nowMs
+    this.quietSinceMs[split] = Infinity
     this.lowest = -1
   }
 
@@ -91,22 +95,35 @@ export class EventTimeOperator implements Input {
     return this.highest[split]
   }
 
-  /** Splits without records for `idleAfter` stop holding the watermark back. Returns when to look again, or Infinity. */
-  checkIdle(nowMs: number): number {
+  /** The reader of a split has been asked, and is caught up. After `idleAfter` the split stops holding the watermark back. */
+  caughtUp(split: number): void {
+    const after = this.node.idleAfterMs
+    if (after === undefined || this.status[split] !== ACTIVE) return
+    const { nowMs } = this.services.clock
+    const since = this.quietSinceMs[split]
+    if (since === Infinity) this.quietSinceMs[split] = nowMs
+    else if (nowMs >= since + after) {
+      this.status[split] = IDLE
+      this.update()
+    }
+  }
+
+  /** After a step of the slot, for records that have no split. `heldUp`: what is on its way could not be taken in. */
+  stepped(heldUp: boolean): void {
+    if (!this.plan.hasOtherInput) return
+    if (heldUp) this.quietSinceMs[NO_SPLIT] = Infinity
+    else this.caughtUp(NO_SPLIT)
+  }
+
+  /** When splits that are caught up now have been so for `idleAfter`: their readers are to be asked again. Infinity: none is. */
+  get idleDueMs(): number {
     const after = this.node.idleAfterMs
     if (after === undefined) return Infinity
-    let next = Infinity
+    let due = Infinity
     for (let split = 0; split < this.status.length; split++) {
-      if (this.status[split] !== ACTIVE) continue
-      const at = this.lastRecordMs[split] + after
-      if (at > nowMs) next = Math.min(next, at)
-      else {
-        this.status[split] = IDLE
-        this.lowest = -1
-      }
+      if (this.status[split] === ACTIVE) due = Math.min(due, this.quietSinceMs[split] + after)
     }
-    if (this.lowest === -1) this.update()
-    return next
+    return due
   }
 
   watermark(time: number): void {
@@ -125,7 +142,7 @@ export class EventTimeOperator implements Input {
   }
 
   private wakeSplit(split: number): void {
-    this.lastRecordMs[split] = this.services.clock.nowMs
+    this.quietSinceMs[split] = Infinity
     if (this.status[split] !== IDLE) return
     this.status[split] = ACTIVE
     this.lowest = -1
@@ -136,7 +153,9 @@ export class EventTimeOperator implements Input {
     if (!this.started) return
     let lowest = -1
     let active = false
+    let highest = -Infinity
     for (let split = 0; split < this.status.length; split++) {
+      if (this.status[split] === IDLE) highest = Math.max(highest, this.highest[split])
       if (this.status[split] !== ACTIVE) continue
       active = true
       if (lowest === -1 || this.highest[split] < this.highest[lowest]) lowest = split
@@ -147,6 +166,8 @@ export class EventTimeOperator implements Input {
     const allIdle = !active && !isComplete && this.current !== Infinity
     if (allIdle !== this.isIdle) {
       this.isIdle = allIdle
+      // None waits for another any more, in whatever order they went idle.
+      if (allIdle) this.forward(highest - this.node.outOfOrdernessMs - 1)
       this.outputs.idle(allIdle)
     }
     if (lowest !== -1) this.forward(this.highest[lowest] - this.node.outOfOrdernessMs - 1)

@@ -12,10 +12,13 @@ import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import { KeyedContext, NoTimers, Timers } from './context.ts'
 
+/** A million may be due at one time; what they emit needs room. */
+const TIMERS_PER_STEP = 1024
+
 export class KeyedProcessOperator implements Input {
   readonly push: Push
   readonly pushKeyed: PushKeyed
-  private readonly node: KeyedProcessNode | KeyedBroadcastProcessNode
+  readonly node: KeyedProcessNode | KeyedBroadcastProcessNode
   private readonly states: KeyedStates
   private readonly outputs: Outputs
   private readonly services: Services
@@ -81,18 +84,24 @@ export class KeyedProcessOperator implements Input {
   }
 
   /** Fires due processing-time timers; returns when the next one is due, or Infinity. */
-  processingTime(nowMs: number): number {
-    if (this.processingTimers === undefined) return Infinity
-    this.fire(this.processingTimers, nowMs, 'processing')
-    return this.processingTimers.earliest ?? Infinity
+  /** Fires what is due, at most TIMERS_PER_STEP. */
+  processingTime(nowMs: number): void {
+    if (this.nextProcessingTimeMs <= nowMs) this.fire(this.processingTimers!, nowMs, 'processing', TIMERS_PER_STEP)
   }
 
-  private fire(timers: TimerStore, upTo: number, domain: 'event' | 'processing'): void {
+  /** Infinity: there is no processing-time timer. */
+  get nextProcessingTimeMs(): number {
+    return this.processingTimers?.earliest ?? Infinity
+  }
+
+  private fire(timers: TimerStore, upTo: number, domain: 'event' | 'processing', limit = Infinity): void {
     const { ctx } = this
     const chain = this.services.chain
     const before = chain.timestamp
     ctx.timeDomain = domain
-    for (let time = timers.pop(upTo); time !== undefined; time = timers.pop(upTo)) {
+    for (let fired = 0; fired < limit; fired++) {
+      const time = timers.pop(upTo)
+      if (time === undefined) break
       chain.timestamp = domain === 'event' ? time : NaN
       try {
         const result = this.node.onTimer!(time, ctx) as unknown

@@ -173,6 +173,7 @@ export class SourceTask {
     this.remaining -= count
     if (count > 0) this.quietReads = 0
     if (result === 'end') return this.endSplit(split)
+    if (result === 'caught-up') for (const eventTime of this.eventTimes) eventTime.caughtUp(split.number)
     if (this.remaining <= 0) return this.passTurn()
     if (result === 'more') return 'progress'
     if (this.bounded && !this.waitsForClock) return count > 0 ? 'progress' : 'waiting'
@@ -274,11 +275,17 @@ export class SourceTask {
   }
 
   progress(): SourceProgress {
-    const known = this.bounded && this.splits.length > 0
-    const fraction = known
-      ? this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length
-      : undefined
-    return { source: this.node.name, records: this.counter.records, fraction }
+    return { source: this.node.name, records: this.counter.records, fraction: this.fraction() }
+  }
+
+  private fraction(): number | undefined {
+    if (!this.bounded || this.splits.length === 0) return undefined
+    try {
+      return this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length
+    } catch (error) {
+      this.host.fail(this.named(error))
+      return undefined
+    }
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,7 @@ import { planExecution, planJob } from '../packages/millrace/src/graph/index.ts'
 import { buildOperators } from '../packages/millrace/src/runtime/build.ts'
 import { SlotExchange } from '../packages/millrace/src/runtime/exchange/index.ts'
 import { usePrivateCopies, type Push } from '../packages/millrace/src/runtime/chain.ts'
-import { Counters } from '../packages/millrace/src/runtime/services.ts'
+import { Meters } from '../packages/millrace/src/runtime/meters.ts'
 import { HeapBackend } from '../packages/millrace/src/state/index.ts'
 import { restoredFrom } from '../packages/millrace/src/testing/connector-context.ts'
 import { median } from './meter.ts'
@@ -44,7 +44,7 @@ function chainJob(salt: number) {
 
 async function chain(salt: number): Promise<Push> {
   const log = { info() {}, warn() {} }
-  const counters = new Counters()
+  const meters = new Meters()
   const context = {
     job: 'chain',
     subtask: 0,
@@ -57,7 +57,7 @@ async function chain(salt: number): Promise<Push> {
     runId: '00000000',
     deliver() {},
   }
-  const services = { chain: { timestamp: NaN, split: 0 }, clock: { nowMs: 0 }, log, counters }
+  const services = { chain: { timestamp: NaN, split: 0 }, clock: { nowMs: 0 }, log, meters }
   const plan = planExecution(planJob(buildGraph(chainJob(salt), {})), 1, 128)
   const operators = buildOperators(plan, {
     slot: 0,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { ENDPOINTS } from '../../packages/millrace/src/control/endpoints.ts'
+import { DOCUMENTS, ENDPOINTS } from '../../packages/millrace/src/control/endpoints.ts'
 import { errorPages } from '../../scripts/error-pages.ts'
 import { repositoryFiles, ROOT } from './files.ts'
 
@@ -24,10 +24,10 @@ test('docs/control.md has every endpoint of the control API, as its table says i
   const rows = [...read('docs/control.md').matchAll(/^\| `((?:GET|POST) [^`]+)` \| (.+) \|$/gm)].map(
     ([, request, summary]) => [request, summary],
   )
-  assert.deepEqual(
-    rows,
-    Object.values(ENDPOINTS).map(({ method, path, summary }) => [`${method} ${path}`, summary]),
-  )
+  assert.deepEqual(rows, [
+    ...Object.values(ENDPOINTS).map(({ method, path, summary }) => [`${method} ${path}`, summary]),
+    ...Object.values(DOCUMENTS).map(({ path, summary }) => [`GET ${path}`, summary]),
+  ])
 })
 
 test('every relative link in a Markdown file leads to a file or folder, and its fragment to a heading', () => {

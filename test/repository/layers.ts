@@ -106,10 +106,12 @@ const PURE_MODULES: { readonly [module: string]: readonly string[] | 'all' } = {
 
 const PACKAGES: { readonly [name: string]: readonly string[] } = {
   '@hono/node-server': ['control'],
+  '@valibot/to-json-schema': ['control'],
   commander: ['cli'],
   'fast-check': ['testing'],
   hono: ['control'],
   'node:test': ['testing'],
+  'prom-client': ['control'],
   valibot: ['control'],
 }
 

@@ -30,6 +30,8 @@ export type {
   Distinguishable,
   EventTimeOptions,
   Flow,
+  Gauge,
+  Histogram,
   JobDefinition,
   JobOptions,
   KeyedBroadcastContext,

@@ -12,6 +12,8 @@ export type { OutputTag } from './output-tag.ts'
 export type {
   BroadcastContext,
   Counter,
+  Gauge,
+  Histogram,
   KeyedBroadcastContext,
   KeyedBroadcastProcessOperator,
   KeyedBroadcastTimerContext,

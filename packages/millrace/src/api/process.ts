@@ -26,11 +26,26 @@ export interface OperatorContext<R> {
 export interface Metrics {
   /** The operator's counter of that name; the same object every time. */
   counter(name: string): Counter
+  /** The operator's gauge of that name; the same object every time. Each subtask has one of its own. */
+  gauge(name: string): Gauge
+  /**
+   * The operator's histogram of that name; the same object every time.
+   * @param bounds ascending: how many values were at most so large is known. Default 1, 2, 5, 10 … 10,000
+   */
+  histogram(name: string, bounds?: readonly number[]): Histogram
 }
 
 export interface Counter {
   /** Adds `by`, default 1. */
   add(by?: number): void
+}
+
+export interface Gauge {
+  set(value: number): void
+}
+
+export interface Histogram {
+  observe(value: number): void
 }
 
 /** Timers of the current key. Setting the same time twice sets one timer. Times are epoch milliseconds. */

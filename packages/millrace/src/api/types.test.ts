@@ -327,6 +327,8 @@ test('a keyed process operator infers record, key, state and what it emits', () 
           ctx.emit({ user: ctx.key, total: ctx.state.total.get() })
           ctx.output(late, { user: ctx.key })
           ctx.metrics.counter('seen').add()
+          ctx.metrics.gauge('open').set(3)
+          ctx.metrics.histogram('total', [1, 10]).observe(2)
           ctx.log.info('seen')
         },
         onTimer(time, ctx) {

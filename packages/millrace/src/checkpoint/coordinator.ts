@@ -89,6 +89,15 @@ export interface CheckpointOutcome {
   readonly error: string | undefined
 }
 
+/** A checkpoint on its way. */
+export interface PendingCheckpoint {
+  readonly id: number
+  readonly startedAtMs: number
+  /** How many of the slots have written their part. */
+  readonly acknowledgedSlots: number
+  readonly slots: number
+}
+
 interface Waiter {
   readonly fromId: number
   /** Not before its output is committed. */
@@ -144,6 +153,13 @@ export class CheckpointCoordinator {
   /** The newest snapshot that this attempt has published or was restored from; 0: none. Of one that is being ended, after `close`. */
   get publishedId(): number {
     return this.current?.id ?? 0
+  }
+
+  get pending(): PendingCheckpoint | undefined {
+    const { pending } = this.state
+    if (pending === undefined) return undefined
+    const { id, startedAtMs } = pending
+    return { id, startedAtMs, acknowledgedSlots: this.parts!.given().length, slots: this.options.slots }
   }
 
   /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */

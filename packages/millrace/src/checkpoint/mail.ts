@@ -1,4 +1,5 @@
 /** What coordinator and slot tell each other. Plain data: it crosses threads. Segments and records never come this way. */
+import type { DistributionCounts } from '../base/distribution.ts'
 import type { SegmentRef, SplitSnapshot, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
 
 export type ToSlot =
@@ -54,13 +55,45 @@ export interface SourceProgress {
   readonly records: number
   /** How much of a bounded source was read, 0 to 1; undefined when it has no end. */
   readonly fraction: number | undefined
+  /** What its open readers know to be unread; undefined when they do not. */
+  readonly pending?: { readonly count: number; readonly unit: 'bytes' | 'records' } | undefined
 }
 
-export interface SlotProgress {
+/** Values by operator, then name. */
+export type ByName<Value> = { readonly [operator: string]: { readonly [name: string]: Value } }
+
+/** What was counted since the attempt began. */
+export interface MeterReadings {
+  readonly operators: readonly OperatorReading[]
+  readonly counters: ByName<number>
+  readonly gauges: ByName<number>
+  readonly histograms: ByName<DistributionCounts>
+}
+
+export interface OperatorReading {
+  readonly operator: string
+  readonly recordsIn: number
+  /** To side outputs too. */
+  readonly recordsOut: number
+  /** Up to which event time its input is complete. Undefined: it saw no watermark yet. */
+  readonly watermark: number | undefined
+}
+
+/** Since the attempt began. */
+export interface SlotTimes {
+  readonly busyMs: number
+  /** Asleep, with nothing to do. */
+  readonly idleMs: number
+  /** Asleep, while what it writes to had no room. */
+  readonly backpressuredMs: number
+}
+
+export interface SlotProgress extends MeterReadings {
   readonly sources: readonly SourceProgress[]
   readonly entries: number
-  /** By operator, then name. */
-  readonly counters: { readonly [operator: string]: { readonly [name: string]: number } }
+  /** By operator, then state. */
+  readonly stateEntries: ByName<number>
+  readonly times: SlotTimes
   /** Longest step since the last report, and longest step with a snapshot being written, ms. */
   readonly longestStepMs: number
   readonly longestSnapshotStepMs: number

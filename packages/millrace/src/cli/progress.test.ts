@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SlotProgress, SourceProgress } from '../checkpoint/mail.ts'
+import { NO_PROGRESS } from '../host/slot-progress.ts'
 import { ProgressMeter } from './progress.ts'
 
 function progressOf(...sources: Partial<SourceProgress>[]): SlotProgress {
   const full = sources.map((source, i) => ({ source: `s${i}`, records: 0, fraction: undefined, ...source }))
-  return { sources: full, entries: 0, counters: {}, longestStepMs: 0, longestSnapshotStepMs: 0 }
+  return { ...NO_PROGRESS, sources: full }
 }
 
 const checkpoint = {

@@ -1,17 +1,10 @@
 /** How far a running job is: records, rate, part done, last checkpoint. Pure: it is told what happened and what time it is. */
 import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
+import { RecordRate } from '../host/record-rate.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { formatDuration } from '../time/index.ts'
 import { formatCount, formatElapsed } from './units.ts'
-
-/** The rate is over the last two seconds or so: steadier than from one report to the next, and still of now. */
-const RATE_WINDOW_MS = 2000
-
-interface Sample {
-  readonly atMs: number
-  readonly records: number
-}
 
 export class ProgressMeter {
   /** Of all sources, since the fresh start. */
@@ -19,7 +12,7 @@ export class ProgressMeter {
   /** 0 to 1; undefined when a source has no end. */
   fraction: number | undefined
   lastCheckpoint: CheckpointOutcome | undefined
-  private samples: Sample[] = []
+  private readonly rate = new RecordRate()
 
   /** @param records how many the snapshot had read that the job goes on from */
   constructor(records: number) {
@@ -31,22 +24,17 @@ export class ProgressMeter {
     const fractions = sources.flatMap(({ fraction }) => (fraction === undefined ? [] : [fraction]))
     const isBounded = fractions.length === sources.length && sources.length > 0
     this.fraction = isBounded ? fractions.reduce((sum, fraction) => sum + fraction, 0) / fractions.length : undefined
-    this.samples = [
-      ...this.samples.filter(sample => atMs - sample.atMs <= RATE_WINDOW_MS),
-      { atMs, records: this.records },
-    ]
+    this.rate.report(this.records, atMs)
   }
 
-  /** Records went back to those of a snapshot: what was measured before says nothing of what comes. */
+  /** Records went back to those of a snapshot. */
   restart(records: number): void {
     this.records = records
-    this.samples = []
+    this.rate.restart()
   }
 
   get recordsPerSecond(): number {
-    const [first, last] = [this.samples[0], this.samples.at(-1)]
-    if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0
-    return Math.max(0, ((last.records - first.records) * 1000) / (last.atMs - first.atMs))
+    return this.rate.perSecond
   }
 
   /** `1,234,567 records  245,100/s  37 %  chk-42 3 s ago (took 12 ms)` */

@@ -1,7 +1,7 @@
 /** What the control API needs of a job, and how it says what the job is doing. */
 import type { JobStatus, Rescaled } from '../host/index.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
-import type { Answer } from './endpoints.ts'
+import type { Answer, OperationAnswer } from './endpoints.ts'
 
 export interface ControlledJob {
   status(): JobStatus
@@ -16,6 +16,7 @@ export interface ControlledJob {
 /** `pid`: of this process. */
 export function answerOfStatus(status: JobStatus, pid: number): Answer<'job'> {
   const { job, state, parallelism, run, lineage, restarts, progress, lastCheckpoint } = status
+  const { startedAtMs, recordsPerSecond, restorableAtMs } = status
   return {
     job,
     pid,
@@ -24,6 +25,9 @@ export function answerOfStatus(status: JobStatus, pid: number): Answer<'job'> {
     run: run ?? null,
     lineage: lineage ?? null,
     restarts,
+    startedAtMs,
+    recordsPerSecond,
+    restorableAtMs: restorableAtMs ?? null,
     sources: (progress?.sources ?? []).map(({ source, records, fraction }) => ({
       source,
       records,
@@ -39,4 +43,17 @@ function checkpointAnswer({
   ...facts
 }: NonNullable<JobStatus['lastCheckpoint']>): NonNullable<Answer<'job'>['lastCheckpoint']> {
   return { snapshot: formatSnapshotId('checkpoint', id), ...facts, error: error ?? null }
+}
+
+/** An operation that is running, with how far it is. */
+export function withProgress(answer: OperationAnswer, status: JobStatus, nowMs: number): OperationAnswer {
+  if (answer.state !== 'running') return answer
+  const { state: job, pendingCheckpoint: pending } = status
+  const checkpoint = pending && {
+    snapshot: formatSnapshotId('checkpoint', pending.id),
+    elapsedMs: nowMs - pending.startedAtMs,
+    acknowledgedSlots: pending.acknowledgedSlots,
+    slots: pending.slots,
+  }
+  return { ...answer, progress: { elapsedMs: nowMs - answer.startedAtMs, job, checkpoint: checkpoint ?? null } }
 }

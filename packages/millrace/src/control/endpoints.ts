@@ -1,6 +1,6 @@
 /**
- * The control API as data: what it is asked and what it answers. The server makes its routes of this table, the client its calls, so the
- * two cannot differ. Requests are strict: an unknown field is refused. Answers may grow: a client ignores what it does not know.
+ * The control API as data: what it is asked and what it answers. The server makes its routes of this table, the client its calls, and
+ * openapi.ts the description, so they cannot differ. Requests are strict: an unknown field is refused. Answers may grow: a client ignores what it does not know.
  *
  * What takes a while is an *operation*: asked for under an id that the client chooses, it goes on whether or not anybody waits for it.
  * Asking again under the same id gives the same operation.
@@ -8,6 +8,7 @@
  *     running -> done { result } | failed { error }
  */
 import * as v from 'valibot'
+import type { ErrorCode } from '../base/errors.ts'
 import { MAX_PARALLELISM } from '../host/option-table.ts'
 
 export type Schema = v.GenericSchema<any, any>
@@ -20,6 +21,8 @@ export interface Endpoint<Request extends Schema, Response extends Schema> {
   /** Path and query of a GET, the JSON body of a POST. */
   readonly request: Request
   readonly response: Response
+  /** What it may be answered with instead, beside what any request may be (openapi.ts). */
+  readonly errors: readonly ErrorCode[]
 }
 
 /** The longest that an answer is held back, so that nothing between the two takes the connection for dead. */
@@ -44,6 +47,8 @@ export const ErrorAnswer = v.object({
   context: v.record(v.string(), v.unknown()),
 })
 
+const JOB_STATES = ['starting', 'running', 'restarting', 'rescaling', 'ending', 'ended'] as const
+
 const CheckpointAnswer = v.object({
   snapshot: v.string(),
   outcome: v.string(),
@@ -59,20 +64,34 @@ const JobAnswer = v.object({
   job: v.string(),
   /** Of the process that answers: its address may have been another one's before. */
   pid: v.number(),
-  state: v.picklist(['starting', 'running', 'restarting', 'rescaling', 'ending', 'ended']),
+  state: v.picklist(JOB_STATES),
   parallelism: v.number(),
   run: v.nullable(v.number()),
   lineage: v.nullable(v.number()),
   restarts: v.number(),
+  /** When this process took the job. */
+  startedAtMs: v.number(),
+  recordsPerSecond: v.number(),
+  /** When the newest snapshot was taken that a restart would go on from. */
+  restorableAtMs: v.nullable(v.number()),
   sources: v.array(v.object({ source: v.string(), records: v.number(), fraction: v.nullable(v.number()) })),
   lastCheckpoint: v.nullable(CheckpointAnswer),
+})
+
+/** How far an operation is that is under way: what the job is doing, and the checkpoint being taken. */
+const Progress = v.object({
+  elapsedMs: v.number(),
+  job: v.picklist(JOB_STATES),
+  checkpoint: v.nullable(
+    v.object({ snapshot: v.string(), elapsedMs: v.number(), acknowledgedSlots: v.number(), slots: v.number() }),
+  ),
 })
 
 const Started = { id: v.string(), kind: v.string(), startedAtMs: v.number() }
 
 function operation<Result extends Schema>(result: Result) {
   return v.variant('state', [
-    v.object({ ...Started, state: v.literal('running') }),
+    v.object({ ...Started, state: v.literal('running'), progress: v.optional(Progress) }),
     v.object({ ...Started, state: v.literal('done'), result }),
     v.object({ ...Started, state: v.literal('failed'), error: ErrorAnswer }),
   ])
@@ -97,6 +116,7 @@ export const ENDPOINTS = {
     summary: 'what the job is doing',
     request: strict({}),
     response: JobAnswer,
+    errors: ['JOB_NOT_RUNNING'],
   },
   checkpoint: {
     method: 'POST',
@@ -104,6 +124,7 @@ export const ENDPOINTS = {
     summary: 'one checkpoint now',
     request: asking({}),
     response: operation(v.object({ snapshot: v.string() })),
+    errors: ['JOB_NOT_RUNNING'],
   },
   stop: {
     method: 'POST',
@@ -111,6 +132,7 @@ export const ENDPOINTS = {
     summary: 'a final checkpoint, output committed, and the job ends',
     request: asking({}),
     response: operation(v.object({})),
+    errors: ['JOB_NOT_RUNNING'],
   },
   cancel: {
     method: 'POST',
@@ -118,6 +140,7 @@ export const ENDPOINTS = {
     summary: 'the job ends without a checkpoint',
     request: asking({}),
     response: operation(v.object({})),
+    errors: ['JOB_NOT_RUNNING'],
   },
   rescale: {
     method: 'POST',
@@ -125,6 +148,15 @@ export const ENDPOINTS = {
     summary: 'the job goes on at another parallelism',
     request: asking({ parallelism: Parallelism }),
     response: operation(v.object({ parallelism: v.number(), snapshot: v.string(), pauseMs: v.number() })),
+    errors: ['JOB_NOT_RUNNING'],
+  },
+  operations: {
+    method: 'GET',
+    path: '/v1/operations',
+    summary: 'the operations that are known, oldest first',
+    request: strict({}),
+    response: v.object({ operations: v.array(operation(v.unknown())) }),
+    errors: [],
   },
   operation: {
     method: 'GET',
@@ -132,8 +164,15 @@ export const ENDPOINTS = {
     summary: 'an operation; with ?wait=MS the answer comes when it has ended, or after that time',
     request: strict({ id: Id, wait: v.optional(WaitMs) }),
     response: operation(v.unknown()),
+    errors: ['OPERATION_NOT_FOUND'],
   },
 } as const satisfies { readonly [name: string]: Endpoint<Schema, Schema> }
+
+/** What is no JSON of the job: GET, without a request. */
+export const DOCUMENTS = {
+  metrics: { path: '/metrics', summary: 'what the job is doing, for Prometheus', type: 'text/plain' },
+  openapi: { path: '/openapi.json', summary: 'this API as OpenAPI 3.1', type: 'application/json' },
+} as const satisfies { readonly [name: string]: { path: string; summary: string; type: string } }
 
 export type Endpoints = typeof ENDPOINTS
 export type EndpointName = keyof Endpoints

@@ -1,6 +1,6 @@
 /** Errors on their way between server and client: `{ code, message, hint?, context }`, under an HTTP status that says whose turn it is. */
 import type { InferOutput } from 'valibot'
-import { isErrorCode, MillraceError, type ErrorCode } from '../base/errors.ts'
+import { ERRORS, isErrorCode, MillraceError, type ErrorCode } from '../base/errors.ts'
 import type { ErrorAnswer } from './endpoints.ts'
 
 export type ErrorAnswer = InferOutput<typeof ErrorAnswer>
@@ -12,8 +12,8 @@ const STATUS_OF_CODE: { readonly [Code in ErrorCode]?: ErrorStatus } = {
 }
 const STATUS_OF_DOMAIN = { user: 400, external: 503, internal: 500 } as const
 
-export function statusOf({ code, page }: MillraceError): ErrorStatus {
-  return STATUS_OF_CODE[code] ?? STATUS_OF_DOMAIN[page.domain]
+export function statusOf(code: ErrorCode): ErrorStatus {
+  return STATUS_OF_CODE[code] ?? STATUS_OF_DOMAIN[ERRORS[code].domain]
 }
 
 export function answerOfError({ code, message, hint, context }: MillraceError): ErrorAnswer {

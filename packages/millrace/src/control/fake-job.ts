@@ -1,10 +1,16 @@
 /** A job for tests of the control API: it does nothing, and what is asked of it ends when the test says so. */
+import { CheckpointTally } from '../host/checkpoint-tally.ts'
 import type { JobStatus, Rescaled } from '../host/index.ts'
+import { NO_PROGRESS, sumProgress } from '../host/slot-progress.ts'
+import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { ControlledJob } from './controlled-job.ts'
 
 export class FakeJob implements ControlledJob {
   /** What was asked of it, in order. */
   readonly calls: string[] = []
+  readonly checkpoints = new CheckpointTally()
+  pendingCheckpoint: JobStatus['pendingCheckpoint']
+  slots: SlotProgress[] = [{ ...NO_PROGRESS, sources: [{ source: 'in', records: 7, fraction: undefined }] }]
   private readonly name: string
   private readonly asked: { resolve(checkpointId: number): void; reject(error: unknown): void }[] = []
   private waiting: (() => void)[] = []
@@ -21,14 +27,14 @@ export class FakeJob implements ControlledJob {
       run: 3,
       lineage: undefined,
       restarts: 1,
-      progress: {
-        sources: [{ source: 'in', records: 7, fraction: undefined }],
-        entries: 1,
-        counters: {},
-        longestStepMs: 0,
-        longestSnapshotStepMs: 0,
-      },
+      progress: sumProgress(this.slots),
       lastCheckpoint: undefined,
+      pendingCheckpoint: this.pendingCheckpoint,
+      checkpoints: this.checkpoints.read(),
+      restorableAtMs: undefined,
+      startedAtMs: 1000,
+      recordsPerSecond: 50,
+      slots: this.slots,
     }
   }
 

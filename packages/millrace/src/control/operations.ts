@@ -55,6 +55,11 @@ export class Operations {
     return operation.answer
   }
 
+  /** Oldest first. */
+  list(): OperationAnswer[] {
+    return [...this.operations.values()].map(({ answer }) => answer)
+  }
+
   /** Resolves when none is running. */
   async idle(): Promise<void> {
     await Promise.all([...this.operations.values()].map(({ settled }) => settled))

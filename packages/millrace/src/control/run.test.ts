@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { isMillraceError } from '../base/errors.ts'
-import { blackhole, defineJob, generator } from '../index.ts'
+import { blackhole, defineJob, generator, type, value } from '../index.ts'
 import { readLockRecord } from '../snapshot/lock-record.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import { JobClient } from './client.ts'
@@ -66,4 +66,56 @@ test('a job that cannot start gives its port back', async () => {
   )
   const handle = await run(job, { storage, port })
   await handle.cancel()
+})
+
+/** What /metrics says of each series, without the label that all have, once `isEnough` of one of them. */
+async function scrapedUntil(port: number, series: string, isEnough: (value: number) => boolean) {
+  for (;;) {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    const values = new Map(
+      [...text.matchAll(/^(\w+\{.*?),?job_name="\w+"\} (\S+)$/gm)].map(([, name, n]) => [`${name}}`, Number(n)]),
+    )
+    if (isEnough(values.get(series) ?? 0)) return (name: string): number => values.get(name) ?? NaN
+  }
+}
+
+test('what operators do, and what they count themselves, is in the metrics of the running job', async context => {
+  const job = defineJob('measured', flow => {
+    flow
+      .source('in', generator({ next: i => i, rate: 100_000 }))
+      .eventTime(i => i)
+      .keyBy(i => i % 7)
+      .process('sum', {
+        emits: type<number>(),
+        state: { total: value<number>({ default: 0 }) },
+        onRecord(i, ctx) {
+          ctx.state.total.set(ctx.state.total.get() + i)
+          ctx.metrics.counter('seen').add()
+          ctx.metrics.gauge('last').set(i)
+          ctx.metrics.histogram('value', [10, 100]).observe(i)
+          if (i % 2 === 0) ctx.emit(i)
+        },
+      })
+      .sink('out', blackhole())
+  })
+  const port = await freePort()
+  const handle = await run(job, { port })
+  context.after(() => handle.cancel())
+  await handle.checkpoint()
+  const seen = await scrapedUntil(port, 'millrace_operator_counter_total{operator="sum",name="seen"}', n => n > 1000)
+  const of = (operator: string): string => `{operator="${operator}"}`
+  const taken = seen(`millrace_operator_records_in_total${of('sum')}`)
+  const sent = seen(`millrace_operator_records_out_total${of('sum')}`)
+  assert.equal(taken, seen('millrace_operator_counter_total{operator="sum",name="seen"}'))
+  assert.equal(taken, seen(`millrace_operator_records_out_total${of('in')}`))
+  assert.equal(sent, Math.ceil(taken / 2))
+  assert.equal(sent, seen(`millrace_operator_records_in_total${of('out')}`))
+  assert.equal(seen('millrace_operator_gauge{operator="sum",name="last",slot="0"}'), taken - 1)
+  assert.equal(seen('millrace_operator_histogram_bucket{operator="sum",name="value",le="10"}'), 11)
+  assert.equal(seen('millrace_state_entries{operator="sum",state="total"}'), 7)
+  assert.ok(Math.abs(seen(`millrace_operator_watermark_seconds${of('sum')}`) * 1000 - taken) <= 2)
+  assert.equal(seen('millrace_checkpoints_completed_total{}'), 1)
+  assert.equal(seen('millrace_checkpoint_duration_seconds_count{}'), 1)
+  assert.ok(seen('millrace_restorable_age_seconds{}') >= 0)
+  assert.ok(seen('millrace_slot_seconds_total{slot="0",state="busy"}') > 0)
 })

@@ -72,6 +72,9 @@ test('what the job is doing', async context => {
     run: 3,
     lineage: null,
     restarts: 1,
+    startedAtMs: 1000,
+    recordsPerSecond: 50,
+    restorableAtMs: null,
     sources: [{ source: 'in', records: 7, fraction: null }],
     lastCheckpoint: null,
   })
@@ -86,7 +89,9 @@ test('an operation runs until it is done, and says what came out', async context
   job.complete(9)
   const { status, json } = await waiting
   assert.equal(status, 200)
-  assert.deepEqual(json, { ...asked.json, state: 'done', result: { parallelism: 4, snapshot: 'chk-9', pauseMs: 140 } })
+  const { progress, ...started } = asked.json
+  assert.deepEqual(Object.keys(progress), ['elapsedMs', 'job', 'checkpoint'])
+  assert.deepEqual(json, { ...started, state: 'done', result: { parallelism: 4, snapshot: 'chk-9', pauseMs: 140 } })
   assert.deepEqual(job.calls, ['rescale 4'])
 })
 
@@ -104,7 +109,7 @@ test('the result of each kind of operation', async context => {
 test('a request that is sent again under its id is the same operation, while it runs and afterwards', async context => {
   const { job, get, post } = await makeWorld(context)
   const first = await post('/v1/checkpoint', { id: 'a' })
-  assert.deepEqual((await post('/v1/checkpoint', { id: 'a' })).json, first.json)
+  assert.equal((await post('/v1/checkpoint', { id: 'a' })).json.startedAtMs, first.json.startedAtMs)
   job.complete(6)
   await get('/v1/operations/a?wait=1000')
   const again = await post('/v1/checkpoint', { id: 'a' })
@@ -142,6 +147,46 @@ test('an operation goes on when the client that asked for it goes away', async c
   job.complete()
   assert.equal((await get('/v1/operations/a?wait=1000')).json.state, 'done')
   assert.deepEqual(job.calls, ['stop'])
+})
+
+test('an operation that is running says how far it is: what the job does, and the slots that the checkpoint waits for', async context => {
+  const { job, get, post } = await makeWorld(context)
+  await post('/v1/checkpoint', { id: 'a' })
+  job.pendingCheckpoint = { id: 8, startedAtMs: Date.now() - 5000, acknowledgedSlots: 1, slots: 2 }
+  const { progress } = (await get('/v1/operations/a')).json
+  const { elapsedMs, ...checkpoint } = progress.checkpoint
+  assert.equal(progress.job, 'running')
+  assert.deepEqual(checkpoint, { snapshot: 'chk-8', acknowledgedSlots: 1, slots: 2 })
+  assert.ok(elapsedMs >= 5000)
+  job.complete()
+  assert.equal((await get('/v1/operations/a?wait=1000')).json.progress, undefined)
+})
+
+test('the operations that are known are listed, those that have ended too', async context => {
+  const { job, get, post } = await makeWorld(context)
+  await post('/v1/checkpoint', { id: 'a' })
+  job.complete(3)
+  await get('/v1/operations/a?wait=1000')
+  await post('/v1/stop', { id: 'b' })
+  const { operations } = (await get('/v1/operations')).json
+  assert.deepEqual(
+    operations.map(({ id, kind, state }: any) => [id, kind, state]),
+    [
+      ['a', 'checkpoint', 'done'],
+      ['b', 'stop', 'running'],
+    ],
+  )
+})
+
+test('the API describes itself, and what the job is doing is there for Prometheus too', async context => {
+  const { server, get } = await makeWorld(context)
+  const { status, json } = await get('/openapi.json')
+  assert.deepEqual([status, json.openapi, json.paths['/metrics'].get.operationId], [200, '3.1.0', 'metrics'])
+  for (const _ of [1, 2]) {
+    const scraped = await fetch(`${server.address}/metrics`)
+    assert.match(scraped.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/)
+    assert.match(await scraped.text(), /^millrace_operator_records_out_total\{operator="in",job_name="shop"\} 7$/m)
+  }
 })
 
 test('an operation that nobody asked for is not found', async context => {

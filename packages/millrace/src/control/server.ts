@@ -14,9 +14,10 @@ import { HTTPException } from 'hono/http-exception'
 import * as v from 'valibot'
 import { messageOf, MillraceError, namedError } from '../base/errors.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
-import { answerOfStatus, type ControlledJob } from './controlled-job.ts'
+import { answerOfStatus, withProgress, type ControlledJob } from './controlled-job.ts'
 import {
   type Answer,
+  DOCUMENTS,
   type EndpointName,
   ENDPOINTS,
   type OperationAnswer,
@@ -25,6 +26,7 @@ import {
 } from './endpoints.ts'
 import { answerOfError, statusOf } from './error-answer.ts'
 import { bodyOf, onlyFromHere, onlyJson, onlySmall, refused } from './guards.ts'
+import type { Metrics } from './metrics.ts'
 import { MOST_KEPT, Operations } from './operations.ts'
 
 /** Once the job has ended, who waits for that is told within milliseconds; a client that does not read must not keep the process. */
@@ -41,6 +43,7 @@ export class ControlServer {
   private readonly operations = new Operations()
   private readonly closing = new AbortController()
   private job: ControlledJob | undefined
+  private metrics: Metrics | undefined
 
   /** @param port 0: any that is free. @throws PORT_TAKEN */
   static async listen(job: string, port: number): Promise<ControlServer> {
@@ -90,12 +93,19 @@ export class ControlServer {
       onlySmall,
     )
     for (const name of Object.keys(this.handlers) as EndpointName[]) this.route(app, name)
+    // What makes these is loaded when somebody asks.
+    app.get(DOCUMENTS.openapi.path, async c => c.json((await import('./openapi.ts')).openApi()))
+    app.get(DOCUMENTS.metrics.path, async c => {
+      const status = this.attached().status()
+      this.metrics ??= new (await import('./metrics.ts')).Metrics()
+      return c.text(await this.metrics.text(status, Date.now()), 200, { 'content-type': this.metrics.contentType })
+    })
     app.notFound(c => {
       throw refused(404, `there is no ${c.req.method} ${c.req.path}`)
     })
     app.onError((error, c) => {
       const named = error instanceof HTTPException ? namedError(error.cause) : namedError(error)
-      return c.json(answerOfError(named), error instanceof HTTPException ? error.status : statusOf(named))
+      return c.json(answerOfError(named), error instanceof HTTPException ? error.status : statusOf(named.code))
     })
     return app
   }
@@ -125,8 +135,11 @@ export class ControlServer {
         const { parallelism, checkpointId, pauseMs } = await job.rescale(request.parallelism)
         return { parallelism, snapshot: formatSnapshotId('checkpoint', checkpointId), pauseMs }
       }),
-    operation: ({ id, wait = 0 }, signal) =>
-      this.operations.wait(id, AbortSignal.any([AbortSignal.timeout(wait), signal, this.closing.signal])),
+    operations: async () => ({ operations: this.operations.list().map(answer => this.inProgress(answer)) }),
+    operation: async ({ id, wait = 0 }, signal) => {
+      const enough = AbortSignal.any([AbortSignal.timeout(wait), signal, this.closing.signal])
+      return this.inProgress(await this.operations.wait(id, enough))
+    },
   }
 
   private async operate<Kind extends OperationKind>(
@@ -137,7 +150,11 @@ export class ControlServer {
     const job = this.attached()
     const answer: OperationAnswer | undefined = this.operations.start(kind, request, () => act(job))
     if (answer === undefined) throw refused(429, `${MOST_KEPT} operations are running; wait until one has ended`)
-    return answer as Answer<Kind>
+    return this.inProgress(answer) as Answer<Kind>
+  }
+
+  private inProgress(answer: OperationAnswer): OperationAnswer {
+    return withProgress(answer, this.attached().status(), Date.now())
   }
 
   private attached(): ControlledJob {

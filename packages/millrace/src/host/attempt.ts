@@ -13,6 +13,7 @@ import {
   type CheckpointOutcome,
   type CoordinatorOptions,
   type ManifestHead,
+  type PendingCheckpoint,
 } from '../checkpoint/coordinator.ts'
 import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
@@ -166,6 +167,15 @@ export class Attempt {
     return this.coordinator?.publishedId ?? this.manifest?.id ?? 0
   }
 
+  get pendingCheckpoint(): PendingCheckpoint | undefined {
+    return this.coordinator?.pending
+  }
+
+  /** By slot, of those that have reported. */
+  get slotProgress(): readonly SlotProgress[] {
+    return this.progress.filter(known => known !== undefined)
+  }
+
   request(reason: RequestReason): Promise<number> {
     if (this.coordinator === undefined) throw new MillraceError('JOB_NOT_RUNNING', 'the job has not started yet')
     return this.coordinator.request(reason)
@@ -195,7 +205,7 @@ export class Attempt {
         return this.fail({ error: mail.error, records: this.progressAt(mail.records) })
       case 'progress':
         this.progress[slot] = mail.progress
-        return this.options.onProgress(sumProgress(this.progress.filter(known => known !== undefined)))
+        return this.options.onProgress(sumProgress(this.slotProgress))
       case 'source-ended':
         return this.sourceEnded(mail.source)
       case 'finished':

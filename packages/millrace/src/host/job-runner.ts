@@ -8,7 +8,7 @@
  * and one after a crash are the same thing.
  */
 import { isMillraceError, messageOf, MillraceError, namedError } from '../base/errors.ts'
-import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
+import type { CheckpointOutcome, PendingCheckpoint } from '../checkpoint/coordinator.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
@@ -25,11 +25,13 @@ import {
 import type { RunEnd } from '../snapshot/run-record.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { Attempt, type AttemptOptions } from './attempt.ts'
+import { CheckpointTally, type CheckpointCounts } from './checkpoint-tally.ts'
 import { DeliveredRows } from './delivered-rows.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { JobRecords, type SweepScope } from './job-records.ts'
 import { acquireLock, RENEW_EVERY_MS } from './lock.ts'
 import type { ResolvedOptions } from './options.ts'
+import { RecordRate } from './record-rate.ts'
 import {
   decideRestart,
   startRestarts,
@@ -63,6 +65,16 @@ export interface JobStatus {
   readonly restarts: number
   readonly progress: SlotProgress | undefined
   readonly lastCheckpoint: CheckpointOutcome | undefined
+  readonly pendingCheckpoint: PendingCheckpoint | undefined
+  /** Of this process, over restarts. */
+  readonly checkpoints: CheckpointCounts
+  /** When the newest snapshot was taken that a restart would go on from; undefined: it would start afresh. */
+  readonly restorableAtMs: number | undefined
+  /** When this process took the job. */
+  readonly startedAtMs: number
+  readonly recordsPerSecond: number
+  /** By slot, of those that have reported since the attempt began. */
+  readonly slots: readonly SlotProgress[]
 }
 
 export interface Rescaled {
@@ -98,11 +110,16 @@ export class JobRunner {
   private progress: SlotProgress | undefined
   private lastCheckpoint: CheckpointOutcome | undefined
   private lastCheckpointId = 0
+  private readonly checkpoints = new CheckpointTally()
+  private restorableAtMs: number | undefined
+  private readonly startedAtMs: number
+  private readonly rate = new RecordRate()
 
   constructor(options: RunnerOptions) {
     this.options = options
     this.world = options.world
     this.parallelism = options.options.parallelism
+    this.startedAtMs = options.world.now()
     this.slots = new SpareSlots(options.slots)
     this.restarts = startRestarts(options.options.restart, this.world.now())
     const { promise, resolve, reject } = Promise.withResolvers<JobOutcome>()
@@ -191,6 +208,8 @@ export class JobRunner {
     await records.beginRun(record)
     this.run = decision
     this.lastCheckpointId = manifest?.id ?? 0
+    this.restorableAtMs = manifest?.createdAtMs
+    this.rate.restart()
     await this.sweep(true)
     if (this.isOver) {
       await attempt.close()
@@ -253,13 +272,19 @@ export class JobRunner {
       onFinished: () => void this.finish(),
       onProgress: progress => {
         this.progress = progress
+        const records = progress.sources.reduce((sum, source) => sum + source.records, 0)
+        this.rate.report(records, this.world.now())
         onEvent({ type: 'progress', progress })
       },
       onRows: mail => this.rows.add(mail),
       onLog: (level, message) => onEvent({ type: 'log', level, message }),
       onCheckpoint: outcome => {
         this.lastCheckpoint = outcome
-        if (outcome.outcome === 'complete') this.lastCheckpointId = outcome.id
+        this.checkpoints.add(outcome)
+        if (outcome.outcome === 'complete') {
+          this.lastCheckpointId = outcome.id
+          this.restorableAtMs = outcome.startedAtMs
+        }
         void records.appendHistory(this.run!.run, outcome)
         onEvent({ type: 'checkpoint', outcome })
       },
@@ -284,6 +309,12 @@ export class JobRunner {
       restarts: this.restartCount,
       progress: this.progress,
       lastCheckpoint: this.lastCheckpoint,
+      pendingCheckpoint: this.attempt?.pendingCheckpoint,
+      checkpoints: this.checkpoints.read(),
+      restorableAtMs: this.restorableAtMs,
+      startedAtMs: this.startedAtMs,
+      recordsPerSecond: this.rate.perSecond,
+      slots: this.attempt?.slotProgress ?? [],
     }
   }
 

@@ -12,6 +12,7 @@ export class SlotDriver {
   private readonly platform: NodePlatform
   private readonly post: (mail: FromSlot) => void
   private stopped = false
+  private times = { busyMs: 0, idleMs: 0, backpressuredMs: 0 }
   private loop: Promise<void> | undefined
 
   constructor(slot: Slot, platform: NodePlatform, post: (mail: FromSlot) => void) {
@@ -39,11 +40,23 @@ export class SlotDriver {
       do idle = this.slot.step() === 'idle'
       while (!idle && this.platform.monotonic() - startMs < TURN_MS)
       if (startMs >= progressDueMs) {
-        this.post({ type: 'progress', progress: this.slot.progress() })
+        this.post({ type: 'progress', progress: this.slot.progress({ ...this.times }) })
         progressDueMs = startMs + PROGRESS_EVERY_MS
       }
-      if (idle) await this.platform.sleep(this.slot.idleUntilMs)
-      else await this.platform.yield()
+      if (idle) await this.sleep(startMs)
+      else {
+        await this.platform.yield()
+        this.times.busyMs += this.platform.monotonic() - startMs
+      }
     }
+  }
+
+  /** Time is measured by the turn, so a step costs no more for it. */
+  private async sleep(turnStartMs: number): Promise<void> {
+    const fromMs = this.platform.monotonic()
+    this.times.busyMs += fromMs - turnStartMs
+    const kind = this.slot.isBackpressured ? 'backpressuredMs' : 'idleMs'
+    await this.platform.sleep(this.slot.idleUntilMs)
+    this.times[kind] += this.platform.monotonic() - fromMs
   }
 }

@@ -176,10 +176,20 @@ class Builder {
 
   private outputsOf(node: StreamNode): Outputs {
     const byTag = Map.groupBy(this.plan.job.outputs[node.id], output => output.tag)
+    const counter = this.outputCounterOf(node)
     const output = (tag: string | undefined) =>
-      new Output((byTag.get(tag) ?? []).map(reader => this.readerOf(reader.node, reader.inputIndex)))
+      new Output(
+        (byTag.get(tag) ?? []).map(reader => this.readerOf(reader.node, reader.inputIndex)),
+        counter,
+      )
     const tags = [...byTag.keys()].filter(tag => tag !== undefined)
     return new Outputs(output(undefined), new Map(tags.map(tag => [tag, output(tag)])))
+  }
+
+  /** Side outputs count too. A source counts for itself; the stateless ones in between are not measured. */
+  private outputCounterOf(node: StreamNode): { records: number } | undefined {
+    if (!['process', 'keyedProcess', 'keyedBroadcastProcess', 'window'].includes(node.kind)) return undefined
+    return this.context.services.meters.of(node.name).output
   }
 
   private readerOf(node: NodeId, inputIndex: number): Input {

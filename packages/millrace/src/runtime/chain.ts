@@ -107,8 +107,10 @@ export const keyedLink = (
   ctx: object,
   fail: Fail,
   promise: Push,
+  counter: { records: number },
 ): Push =>
   function keyed(value) {
+    counter.records++
     try {
       bind(keyOf(value))
       const result = onRecord(value, ctx)
@@ -124,8 +126,10 @@ export const keyedHashLink = (
   ctx: object,
   fail: Fail,
   promise: Push,
+  counter: { records: number },
 ): PushKeyed =>
   function keyed(key, hash, value) {
+    counter.records++
     try {
       bind(key, hash)
       const result = onRecord(value, ctx)
@@ -135,8 +139,15 @@ export const keyedHashLink = (
     }
   }
 
-export const processLink = (onRecord: (value: any, ctx: any) => any, ctx: object, fail: Fail, promise: Push): Push =>
+export const processLink = (
+  onRecord: (value: any, ctx: any) => any,
+  ctx: object,
+  fail: Fail,
+  promise: Push,
+  counter: { records: number },
+): Push =>
   function process(value) {
+    counter.records++
     try {
       const result = onRecord(value, ctx)
       if (result !== undefined && result !== null && typeof result.then === 'function') promise(value)
@@ -150,8 +161,10 @@ export const windowLink = (
   bind: (key: any) => void,
   add: (value: any) => void,
   fail: Fail,
+  counter: { records: number },
 ): Push =>
   function window(value) {
+    counter.records++
     try {
       bind(keyOf(value))
       add(value)
@@ -164,8 +177,10 @@ export const windowHashLink = (
   bind: (key: any, hash: number) => void,
   add: (value: any) => void,
   fail: Fail,
+  counter: { records: number },
 ): PushKeyed =>
   function window(key, hash, value) {
+    counter.records++
     try {
       bind(key, hash)
       add(value)
@@ -198,8 +213,9 @@ export const eventTimeLink = (
     advance(timestamp)
   }
 
-export const sourceLink = (next: Push, counter: { records: number }): Push =>
-  function source(value) {
+/** Counts what an operator sends on. */
+export const countLink = (next: Push, counter: { records: number }): Push =>
+  function counted(value) {
     counter.records++
     next(value)
   }
@@ -209,8 +225,10 @@ export const sinkLink = (
   task: { readonly writer: { write(value: any, timestamp: number): void } | undefined },
   context: ChainContext,
   fail: Fail,
+  counter: { records: number },
 ): Push =>
   function sink(value) {
+    counter.records++
     try {
       task.writer!.write(value, context.timestamp)
     } catch (error) {

@@ -53,7 +53,7 @@ export class ConnectorContexts {
       operator: name,
       ...subtaskOf(id),
       now: () => platform.now(),
-      count: (counter, by) => services.counters.counter(name, counter).add(by),
+      count: (counter, by) => services.meters.counter(name, counter).add(by),
       log: services.log,
     }
   }

@@ -1,13 +1,15 @@
 /** Where an operator sends its records: all readers of its main output, and of each side output. */
-import { fanOut, type Input, type Push } from './chain.ts'
+import { countLink, fanOut, privateCopy, type Input, type Push } from './chain.ts'
 
 export class Output {
   readonly push: Push
   private readonly inputs: readonly Input[]
 
-  constructor(inputs: readonly Input[]) {
+  /** @param counter of what is sent; left out where something else counts */
+  constructor(inputs: readonly Input[], counter?: { records: number }) {
     this.inputs = inputs
-    this.push = fanOut(inputs.map(input => input.push))
+    const push = fanOut(inputs.map(input => input.push))
+    this.push = counter === undefined ? push : privateCopy(countLink)(push, counter)
   }
 
   watermark(time: number): void {

@@ -154,7 +154,7 @@ for (const [from, fromMax] of [
           assert.equal(slot.read(key), subtask === owner ? expected : undefined, `${String(key)} at ${to} of ${toMax}`)
       }
       for (const slot of slots) {
-        entries += slot.backend.entryCount()
+        entries += entryCount(slot)
         for (const [key, times] of slot.fire()) {
           assert.equal(timers.has(key), false, 'the timers of a key are with one subtask')
           timers.set(key, times)
@@ -178,7 +178,7 @@ test('segments that have no key group of the slot are not opened', async () => {
   assert.deepEqual([mine.length, others.length], [2, 2])
   for (const { file } of others) await store.remove(file)
   const slot = await restore(written, { maxParallelism: 128, keyGroups: [0, 64] })
-  assert.ok(slot.backend.entryCount() > 0)
+  assert.ok(entryCount(slot) > 0)
   await assert.rejects(restore(written, { maxParallelism: 128, keyGroups: [0, 65] }), { code: 'OBJECT_MISSING' })
   await assert.rejects(restore(written, { maxParallelism: 64, keyGroups: [0, 32] }), { code: 'OBJECT_MISSING' })
 })
@@ -203,3 +203,7 @@ test('an operator with a parallelism of its own has other key groups in the same
     }
   }
 })
+
+function entryCount({ backend }: Slot): number {
+  return [...backend.entryCounts().values()].reduce((sum, count) => sum + count, 0)
+}

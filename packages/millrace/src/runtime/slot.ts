@@ -14,7 +14,7 @@
 import { assert, unreachable } from '../base/assert.ts'
 import { failpoint } from '../base/failpoint.ts'
 import { SHARED_SPLIT } from '../checkpoint/compose.ts'
-import type { FromSlot, SlotProgress, SlotSnapshot, ToSlot, Trigger } from '../checkpoint/mail.ts'
+import type { FromSlot, SlotProgress, SlotSnapshot, SlotTimes, ToSlot, Trigger } from '../checkpoint/mail.ts'
 import { planExecution, type ExecutionPlan, type JobGraph, type SourceNode } from '../graph/index.ts'
 import { HeapBackend, type StateBackend } from '../state/index.ts'
 import { buildOperators, type Operators } from './build.ts'
@@ -26,7 +26,8 @@ import type { SourceHost } from './operators/source-task.ts'
 import { NO_SPLIT } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
 import { restoreState } from './restore.ts'
-import { Counters, type Services, type SlotClock } from './services.ts'
+import { Meters } from './meters.ts'
+import type { Services, SlotClock } from './services.ts'
 import type { SlotPlan, SourceShares } from './slot-plan.ts'
 import { SlotShare } from './slot-share.ts'
 import { SnapshotTask } from './snapshot-task.ts'
@@ -51,7 +52,7 @@ export class Slot {
   private readonly platform: Platform
   private readonly post: (mail: FromSlot) => void
   private readonly clock: SlotClock = { nowMs: 0 }
-  private readonly counters = new Counters()
+  private readonly meters = new Meters()
   private readonly backend: StateBackend
   private readonly operators: Operators
   private readonly exchange: SlotExchange
@@ -72,6 +73,7 @@ export class Slot {
   private finishedPosted = false
   private failed = false
   private closed = false
+  private times: SlotTimes = { busyMs: 0, idleMs: 0, backpressuredMs: 0 }
   private longestStepMs = 0
   private longestSnapshotStepMs = 0
 
@@ -90,7 +92,7 @@ export class Slot {
         info: message => post({ type: 'log', level: 'info', message }),
         warn: message => post({ type: 'log', level: 'warn', message }),
       },
-      counters: this.counters,
+      meters: this.meters,
     }
     const sourceHost: SourceHost = {
       nextSplitNumber: () => this.splitNumbers++,
@@ -405,17 +407,37 @@ export class Slot {
 
   // ------------------------------------------------------------------------------------------------------------- rest
 
-  progress(): SlotProgress {
+  /** Whether it rests because what it writes to has no room. */
+  get isBackpressured(): boolean {
+    return this.exchange.heldUp
+  }
+
+  /** @param times as whoever drives it has measured them */
+  progress(times: SlotTimes = this.times): SlotProgress {
+    this.times = times
+    const stateEntries = this.stateEntries()
     const progress: SlotProgress = {
+      ...this.meters.read(),
       sources: this.operators.sources.map(source => source.progress()),
-      entries: this.backend.entryCount(),
-      counters: this.counters.read(),
+      entries: Object.values(stateEntries).reduce((sum, states) => sum + sumOf(Object.values(states)), 0),
+      stateEntries,
+      times,
       longestStepMs: this.longestStepMs,
       longestSnapshotStepMs: this.longestSnapshotStepMs,
     }
     this.longestStepMs = 0
     this.longestSnapshotStepMs = 0
     return progress
+  }
+
+  private stateEntries(): SlotProgress['stateEntries'] {
+    const counts = this.backend.entryCounts()
+    return Object.fromEntries(
+      Object.entries(this.plan.stateIds).map(([operator, states]) => [
+        operator,
+        Object.fromEntries(Object.entries(states).map(([state, id]) => [state, counts.get(id) ?? 0])),
+      ]),
+    )
   }
 
   async close(): Promise<void> {
@@ -431,4 +453,8 @@ export class Slot {
     const records = this.operators.sources.reduce((sum, source) => sum + source.records, 0)
     this.post({ type: 'failed', error: carry(error), records })
   }
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, each) => sum + each, 0)
 }

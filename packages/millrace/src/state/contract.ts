@@ -102,8 +102,8 @@ export interface StateBackend {
    */
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void
   restoreEnd(): void
-  /** Keys and entries held, for status and metrics. */
-  entryCount(): number
+  /** Keys and entries held, for status and metrics, by state. */
+  entryCounts(): ReadonlyMap<StateId, number>
 }
 
 export type { Key }

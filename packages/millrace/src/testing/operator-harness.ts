@@ -18,7 +18,8 @@ import { declarationOf, jobStates, planExecution, planJob, type ExecutionPlan } 
 import { buildOperators, type Operators } from '../runtime/build.ts'
 import { SlotExchange } from '../runtime/exchange/index.ts'
 import type { SourceTask } from '../runtime/operators/source-task.ts'
-import { Counters, type Services } from '../runtime/services.ts'
+import { Meters } from '../runtime/meters.ts'
+import type { Services } from '../runtime/services.ts'
 import type { BroadcastEntries } from '../snapshot/manifest-types.ts'
 import { enforcedSchema, HeapBackend, type EntryConsumer, type WriterSchemas } from '../state/index.ts'
 import { restoredFrom } from './connector-context.ts'
@@ -112,7 +113,7 @@ class Harness<T, R, U> {
   async open(): Promise<void> {
     this.backend = new HeapBackend(this.maxParallelism, this.clock)
     const log = { info() {}, warn() {} }
-    this.services = { chain: { timestamp: NaN, split: 0 }, clock: this.clock, log, counters: new Counters() }
+    this.services = { chain: { timestamp: NaN, split: 0 }, clock: this.clock, log, meters: new Meters() }
     const context = {
       job: 'test',
       subtask: 0,

@@ -3,14 +3,19 @@ import { MillraceError } from '../../base/errors.ts'
 import type { Log } from '../../connectors/contract.ts'
 import type { Key, KeyContext, TimerStore } from '../../state/index.ts'
 import type { Push } from '../chain.ts'
+import type { Counter, Gauge, Histogram } from '../meters.ts'
 import type { Outputs } from '../output.ts'
-import type { Counter, Services } from '../services.ts'
+import type { Services } from '../services.ts'
 
 export class OperatorContext {
   watermark = -Infinity
   readonly emit: Push
   readonly output: (tag: { readonly name: string }, value: unknown) => void
-  readonly metrics: { counter(name: string): Counter }
+  readonly metrics: {
+    counter(name: string): Counter
+    gauge(name: string): Gauge
+    histogram(name: string, bounds?: readonly number[]): Histogram
+  }
   readonly log: Log
   protected readonly operator: string
   protected readonly services: Services
@@ -20,7 +25,11 @@ export class OperatorContext {
     this.services = services
     this.emit = outputs.main.push
     this.output = (tag, value) => outputs.side(tag.name, value)
-    this.metrics = { counter: name => services.counters.counter(operator, name) }
+    this.metrics = {
+      counter: name => services.meters.counter(operator, name),
+      gauge: name => services.meters.gauge(operator, name),
+      histogram: (name, bounds) => services.meters.histogram(operator, name, bounds),
+    }
     this.log = services.log
   }
 

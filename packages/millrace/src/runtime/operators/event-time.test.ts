@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import type { EventTimeNode } from '../../graph/index.ts'
 import type { Input } from '../chain.ts'
 import { Output, Outputs } from '../output.ts'
-import { Counters, type Services } from '../services.ts'
+import { Meters } from '../meters.ts'
+import type { Services } from '../services.ts'
 import { EventTimeOperator, NO_SPLIT } from './event-time.ts'
 
 function eventTime({ idleAfterMs, hasOtherInput = false }: { idleAfterMs?: number; hasOtherInput?: boolean } = {}) {
@@ -18,7 +19,7 @@ function eventTime({ idleAfterMs, hasOtherInput = false }: { idleAfterMs?: numbe
     chain: { timestamp: NaN, split: NO_SPLIT },
     clock: { nowMs: 0 },
     log: { info: () => undefined, warn: () => undefined },
-    counters: new Counters(),
+    meters: new Meters(),
   }
   const node: EventTimeNode = {
     kind: 'eventTime',

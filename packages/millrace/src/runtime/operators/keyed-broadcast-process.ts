@@ -39,6 +39,7 @@ export class KeyedBroadcastProcessOperator {
     const promise = () => {
       throw promiseFailure(node.name, 'onBroadcast')
     }
+    const { input } = services.meters.of(node.name)
     const merge = new WatermarkMerge(2, {
       watermark(time) {
         ctx.watermark = time
@@ -48,7 +49,7 @@ export class KeyedBroadcastProcessOperator {
     })
     this.inputs = [
       { push: keyed.push, pushKeyed: keyed.pushKeyed, ...merge.input(0) },
-      { push: privateCopy(processLink)(node.onBroadcast, ctx, fail, promise), ...merge.input(1) },
+      { push: privateCopy(processLink)(node.onBroadcast, ctx, fail, promise, input), ...merge.input(1) },
     ]
   }
 

@@ -8,6 +8,7 @@ import {
 import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
 import { keyedHashLink, keyedLink, privateCopy, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
+import type { OperatorMeter } from '../meters.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import { KeyedContext, NoTimers, Timers } from './context.ts'
@@ -23,6 +24,7 @@ export class KeyedProcessOperator implements Input {
   private readonly outputs: Outputs
   private readonly services: Services
   private readonly ctx: KeyedContext
+  private readonly meter: OperatorMeter
   private readonly eventTimers: TimerStore | undefined
   private readonly processingTimers: TimerStore | undefined
 
@@ -38,6 +40,7 @@ export class KeyedProcessOperator implements Input {
     this.states = states
     this.outputs = outputs
     this.services = services
+    this.meter = services.meters.of(node.name)
     const handles: { [name: string]: unknown } = {}
     for (const [name, declaration] of Object.entries(node.state))
       handles[name] = states.state(stateId(name), name, declaration)
@@ -62,6 +65,7 @@ export class KeyedProcessOperator implements Input {
       this.ctx,
       fail,
       promise,
+      this.meter.input,
     )
     this.pushKeyed = privateCopy(keyedHashLink)(
       (key, hash) => keys.bindHashed(key, hash),
@@ -69,11 +73,13 @@ export class KeyedProcessOperator implements Input {
       this.ctx,
       fail,
       promise,
+      this.meter.input,
     )
   }
 
   watermark(time: number): void {
     this.ctx.watermark = time
+    this.meter.watermark = time
     if (this.eventTimers !== undefined && this.eventTimers.earliest !== undefined)
       this.fire(this.eventTimers, time, 'event')
     this.outputs.watermark(time)

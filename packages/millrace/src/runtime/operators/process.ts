@@ -3,6 +3,7 @@ import type { ProcessNode } from '../../graph/index.ts'
 import type { ListState } from '../../state/index.ts'
 import { privateCopy, processLink, type Input, type Push } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
+import type { OperatorMeter } from '../meters.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
 import { ProcessContext } from './context.ts'
@@ -14,6 +15,7 @@ export class ProcessOperator implements Input {
   readonly node: ProcessNode
   private readonly outputs: Outputs
   private readonly ctx: ProcessContext
+  private readonly meter: OperatorMeter
   private readonly lists = new Map<string, OperatorList>()
   /** The end of input was seen: kept in the snapshot, so that `onEnd` runs once. */
   private ended = false
@@ -22,17 +24,19 @@ export class ProcessOperator implements Input {
     this.node = node
     this.name = node.name
     this.outputs = outputs
+    this.meter = services.meters.of(node.name)
     for (const name of Object.keys(node.state)) this.lists.set(name, new OperatorList())
     this.ctx = new ProcessContext(node.name, Object.fromEntries(this.lists), outputs, services)
     const fail = (error: unknown, record: unknown) => failure('USER_FUNCTION_FAILED', node.name, error, { record })
     const promise = () => {
       throw promiseFailure(node.name, 'onRecord')
     }
-    this.push = privateCopy(processLink)(node.onRecord, this.ctx, fail, promise)
+    this.push = privateCopy(processLink)(node.onRecord, this.ctx, fail, promise, this.meter.input)
   }
 
   watermark(time: number): void {
     this.ctx.watermark = time
+    this.meter.watermark = time
     if (time === Infinity && !this.ended) this.end()
     this.outputs.watermark(time)
   }

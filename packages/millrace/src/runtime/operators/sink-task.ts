@@ -10,6 +10,7 @@ import type { SinkNode } from '../../graph/index.ts'
 import type { CarriedCommittable, SubtaskSink } from '../../snapshot/manifest-types.ts'
 import { privateCopy, sinkLink, type Input, type Push } from '../chain.ts'
 import { connectorFailure, failure } from '../failure.ts'
+import type { OperatorMeter } from '../meters.ts'
 import type { Services } from '../services.ts'
 
 export class SinkTask implements Input {
@@ -17,6 +18,7 @@ export class SinkTask implements Input {
   readonly push: Push
   writer: SinkWriter<unknown> | undefined
   private readonly context: SinkContext
+  private readonly meter: OperatorMeter
   private carried: CarriedCommittable[] = []
   private state: Json | undefined
   /** Prepares of one writer follow each other, also when a checkpoint was aborted meanwhile. */
@@ -26,11 +28,14 @@ export class SinkTask implements Input {
   constructor(node: SinkNode, services: Services, context: SinkContext) {
     this.node = node
     this.context = context
+    this.meter = services.meters.of(node.name)
     const fail = (error: unknown, record: unknown) => failure('SINK_FAILED', node.name, error, { record })
-    this.push = privateCopy(sinkLink)(this, services.chain, fail)
+    this.push = privateCopy(sinkLink)(this, services.chain, fail, this.meter.input)
   }
 
-  watermark(): void {}
+  watermark(time: number): void {
+    this.meter.watermark = time
+  }
   idle(): void {}
 
   get writable(): boolean {

@@ -11,7 +11,7 @@ import type { SourceProgress } from '../../checkpoint/mail.ts'
 import type { SourceNode } from '../../graph/index.ts'
 import type { SubtaskSource } from '../../snapshot/manifest-types.ts'
 import type { SourceShare } from '../../snapshot/redistribute.ts'
-import { privateCopy, sourceLink, type Push } from '../chain.ts'
+import { countLink, privateCopy, type Push } from '../chain.ts'
 import { connectorFailure } from '../failure.ts'
 import type { Outputs } from '../output.ts'
 import type { Services } from '../services.ts'
@@ -76,7 +76,7 @@ export class SourceTask {
       },
     }
     this.host = host
-    this.push = privateCopy(sourceLink)(outputs.main.push, this.counter)
+    this.push = privateCopy(countLink)(outputs.main.push, this.counter)
     this.output = {
       record: this.push,
       side: (tag, value) => outputs.side(tag, value),
@@ -275,17 +275,30 @@ export class SourceTask {
   }
 
   progress(): SourceProgress {
-    return { source: this.node.name, records: this.counter.records, fraction: this.fraction() }
+    return { source: this.node.name, records: this.counter.records, ...this.measured() }
+  }
+
+  /** As far as the readers can say. */
+  private measured(): Pick<SourceProgress, 'fraction' | 'pending'> {
+    try {
+      return { fraction: this.fraction(), pending: this.pending() }
+    } catch (error) {
+      this.host.fail(this.named(error))
+      return { fraction: undefined, pending: undefined }
+    }
   }
 
   private fraction(): number | undefined {
     if (!this.bounded || this.splits.length === 0) return undefined
-    try {
-      return this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length
-    } catch (error) {
-      this.host.fail(this.named(error))
-      return undefined
-    }
+    return this.splits.reduce((sum, task) => sum + fractionOf(task), 0) / this.splits.length
+  }
+
+  /** Of the splits that are being read; what others hold is not known before they are opened. */
+  private pending(): SourceProgress['pending'] {
+    const known = this.splits.flatMap(({ ended, reader }) => (ended ? [] : (reader?.progress?.() ?? [])))
+    const sized = known.filter(({ total }) => total !== undefined)
+    if (sized.length === 0) return undefined
+    return { count: sized.reduce((sum, { done, total }) => sum + Math.max(0, total! - done), 0), unit: sized[0].unit }
   }
 
   async close(): Promise<void> {

@@ -7,8 +7,9 @@ import type { Aggregator, KeyedStates, StateId, TimerStore, WindowStore } from '
 import { tumblingStart, type TumblingAssigner, type Window } from '../../time/index.ts'
 import { privateCopy, windowHashLink, windowLink, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure } from '../failure.ts'
+import type { Counter, OperatorMeter } from '../meters.ts'
 import type { Outputs } from '../output.ts'
-import type { Counter, Services } from '../services.ts'
+import type { Services } from '../services.ts'
 import { noEventTime } from './context.ts'
 
 export class WindowOperator implements Input {
@@ -21,6 +22,7 @@ export class WindowOperator implements Input {
   private readonly outputs: Outputs
   private readonly services: Services
   private readonly late: Counter
+  private readonly meter: OperatorMeter
   private current = -Infinity
 
   constructor(
@@ -36,17 +38,19 @@ export class WindowOperator implements Input {
     this.timers = states.timers(stateId(EVENT_TIMERS))
     this.outputs = outputs
     this.services = services
-    this.late = services.counters.counter(node.name, 'late')
+    this.meter = services.meters.of(node.name)
+    this.late = services.meters.counter(node.name, 'late')
     const keys = states.keys
     const fail = (error: unknown, record: unknown) =>
       failure('USER_FUNCTION_FAILED', node.name, error, { key: keys.key, record })
     const add = node.assigner.kind === 'global' ? this.addToGlobal : this.add
-    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, key => keys.bind(key), add, fail)
-    this.pushKeyed = privateCopy(windowHashLink)((key, hash) => keys.bindHashed(key, hash), add, fail)
+    this.push = privateCopy(windowLink)(node.inputs[0].keyBy!, key => keys.bind(key), add, fail, this.meter.input)
+    this.pushKeyed = privateCopy(windowHashLink)((key, hash) => keys.bindHashed(key, hash), add, fail, this.meter.input)
   }
 
   watermark(time: number): void {
     this.current = time
+    this.meter.watermark = time
     for (let timer = this.timers.pop(time); timer !== undefined; timer = this.timers.pop(time)) this.onTimer(timer)
     this.outputs.watermark(time)
   }

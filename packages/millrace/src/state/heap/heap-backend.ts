@@ -184,8 +184,8 @@ export class HeapBackend implements StateBackend {
     for (const table of this.tables) table.restoreEnd()
   }
 
-  entryCount(): number {
-    return this.tables.reduce((sum, table) => sum + table.entryCount(), 0)
+  entryCounts(): ReadonlyMap<StateId, number> {
+    return new Map(this.tables.map(table => [table.stateId, table.entryCount()]))
   }
 }
 

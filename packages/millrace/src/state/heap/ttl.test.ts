@@ -119,7 +119,10 @@ test('a restore drops what has expired, and a changed ttl applies to what was wr
   restore(same.backend, entries)
   same.keys.bind('k')
   assert.equal(same.value.get(), undefined)
-  assert.equal(same.backend.entryCount(), 1)
+  assert.equal(
+    [...same.backend.entryCounts().values()].reduce((sum, count) => sum + count, 0),
+    1,
+  )
   same.list.add(3)
   assert.deepEqual([...same.list.get()], [2, 3])
   const longer = make(clock, { ttl: '2h' })

@@ -1,5 +1,6 @@
 /** A running job under the control of another process: checkpoint, stop, cancel, rescale; and jobs that do not run, or not here. */
 import assert from 'node:assert/strict'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { test } from 'node:test'
@@ -166,6 +167,29 @@ test('a job that is rescaled up and down while it runs loses and doubles nothing
       [...values.keys()].map(index => index + 1),
     )
   }
+})
+
+test('beyond the loopback a token is wanted: of the job before it starts, and of the commands', async () => {
+  const sandbox = new Sandbox()
+  const job = sandbox.job('endless.ts', ENDLESS)
+  const refused = await sandbox.run(`run ${job} --host 0.0.0.0`)
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /^error OPTION_INVALID: host \(without a token\) is 0\.0\.0\.0; allowed: 127\.0\.0\.1/)
+  writeFileSync(sandbox.path('token'), 'a-token-of-32-characters-in-all!\n', { mode: 0o644 })
+  const open = await sandbox.run(`run ${job} --host 0.0.0.0 --token-file token`)
+  assert.equal(open.code, 2)
+  assert.match(open.stderr, /^error OPTION_INVALID: the tokenFile token cannot be used: .*mode 644\); chmod 600 token/)
+  assert.deepEqual((await sandbox.json('jobs')).jobs, [])
+
+  chmodSync(sandbox.path('token'), 0o600)
+  const running = await runEndless(sandbox, '--host 0.0.0.0 --token-file token')
+  const { code, stderr } = await sandbox.run('checkpoint endless')
+  assert.equal(code, 3)
+  assert.match(stderr, /^error UNAUTHORIZED: the request has no token\n {2}Set MILLRACE_TOKEN, or MILLRACE_TOKEN_FILE/)
+  writeFileSync(sandbox.path('millrace.config.ts'), "export default { tokenFile: 'token' }")
+  assert.equal((await sandbox.json('checkpoint endless')).snapshot, 'chk-1')
+  assert.equal((await sandbox.json('stop endless')).outcome, 'stopped')
+  assert.equal((await running.result).code, 0)
 })
 
 /** A job of this process, of which the test knows what is asked. */

@@ -25,6 +25,12 @@ export interface MillraceConfig extends JobOptions {
   readonly storage?: string
   /** Of the control API on 127.0.0.1. Default: any that is free. */
   readonly port?: number
+  /** The address that the control API listens on. Default: '127.0.0.1'. Any beyond the loopback needs a token. */
+  readonly host?: string
+  /** What requests to the control API must know: 16 to 512 visible ASCII characters. Better in MILLRACE_TOKEN, or a file. */
+  readonly token?: string
+  /** A file with the token, that its owner alone may open. */
+  readonly tokenFile?: string
 }
 
 export interface CheckpointingOptions {

@@ -269,6 +269,11 @@ export const ERRORS = {
     'Its path, headers or body are not what the endpoint takes, or it comes from a web page of another origin.',
     'The message names what is wrong. docs/control.md has the endpoints.',
   ),
+  UNAUTHORIZED: user(
+    'The control API wants a token.',
+    'The job was started with a token, and the request has none or another one.',
+    'Set MILLRACE_TOKEN, or MILLRACE_TOKEN_FILE, to what the job was started with; over HTTP send it as Authorization: Bearer TOKEN.',
+  ),
   OPERATION_NOT_FOUND: user(
     'There is no such operation.',
     'The control API keeps the last 100 operations of the process that runs the job, and none of processes before it.',

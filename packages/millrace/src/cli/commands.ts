@@ -58,7 +58,12 @@ function addRun(program: Command): void {
     .option('--parallelism <n>', 'subtasks of every operator')
     .option('--state-backend <name>', 'where working state lives: heap')
     .option('--checkpoint-interval <duration>', 'from one checkpoint to the next, such as 10s')
-    .option('--port <n>', 'port of the control API on 127.0.0.1 (default: any that is free)')
+    .option('--port <n>', 'port of the control API (default: any that is free)')
+    .option(
+      '--host <address>',
+      'address of the control API (default: 127.0.0.1); any beyond the loopback needs a token',
+    )
+    .option('--token-file <file>', 'a file with the token that the control API wants (also MILLRACE_TOKEN)')
     .option(
       '--set <option=value>',
       'an option by its path, such as checkpointing.retain=5 or params.x=1; repeatable',

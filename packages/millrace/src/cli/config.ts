@@ -3,6 +3,10 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf, MillraceError } from '../base/errors.ts'
+import { isJsonObject } from '../base/json.ts'
+import { ENV_PREFIX } from '../host/option-settings.ts'
+import { upperSnake } from '../host/option-table.ts'
+import { readToken } from '../control/token.ts'
 
 const CONFIG_FILE = 'millrace.config.ts'
 
@@ -20,4 +24,18 @@ export async function loadConfig(): Promise<unknown> {
     throw new MillraceError('OPTION_INVALID', `${file} has no default export; it must be an object of options`)
   }
   return config.default
+}
+
+/** A text option from the environment, else from millrace.config.ts: for commands that start no job. Other options are not looked at. */
+export async function commandOption(name: 'storage' | 'token' | 'tokenFile'): Promise<string | undefined> {
+  const fromEnvironment = process.env[ENV_PREFIX + upperSnake(name)]
+  if (fromEnvironment !== undefined && fromEnvironment !== '') return fromEnvironment
+  const config = await loadConfig()
+  const value = isJsonObject(config) ? config[name] : undefined
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** Of the job's control API, from where the job has it too. @throws OPTION_INVALID */
+export async function commandToken(): Promise<string | undefined> {
+  return readToken({ token: await commandOption('token'), tokenFile: await commandOption('tokenFile') })
 }

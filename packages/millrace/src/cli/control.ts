@@ -5,6 +5,7 @@ import { readRuns, type RunEnd } from '../snapshot/run-record.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { Answer } from './answer.ts'
 import { StatusLine } from './status-line.ts'
+import { commandToken } from './config.ts'
 import { findJob, openStorage, type StorageFlags } from './storage.ts'
 import { formatElapsed } from './units.ts'
 
@@ -35,7 +36,7 @@ export async function control(
   const redrawing = setInterval(show, REDRAW_EVERY_MS)
   try {
     const end = async (): Promise<RunEnd> => endOf(job, (await readRuns(store, job)).at(-1)?.end)
-    const { facts, text } = await act(new JobClient(job, store), end)
+    const { facts, text } = await act(new JobClient(job, store, { token: await commandToken() }), end)
     const tookMs = Date.now() - startedMs
     return { json: { storage: storage.location, job, ...facts, tookMs }, text: `${job}: ${text}\n` }
   } finally {

@@ -25,6 +25,8 @@ export interface RunFlags extends OutputOptions {
   readonly stateBackend?: string
   readonly checkpointInterval?: string
   readonly port?: string
+  readonly host?: string
+  readonly tokenFile?: string
   readonly set?: readonly string[]
   readonly fresh?: boolean
   readonly from?: string
@@ -93,11 +95,11 @@ function closestFile(path: string): string | undefined {
 }
 
 async function sourcesOf(flags: RunFlags, job: OptionSources['job']): Promise<OptionSources> {
-  const { parallelism, stateBackend, storage, checkpointInterval, port, set } = flags
+  const { parallelism, stateBackend, storage, checkpointInterval, port, host, tokenFile, set } = flags
   // Of the crash tests, not of the job.
   const { MILLRACE_FAILPOINT: _, ...env } = process.env
   return {
-    cli: { parallelism, stateBackend, storage, port, 'checkpointing.interval': checkpointInterval },
+    cli: { parallelism, stateBackend, storage, port, host, tokenFile, 'checkpointing.interval': checkpointInterval },
     set,
     env,
     config: await loadConfig(),

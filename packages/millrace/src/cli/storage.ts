@@ -3,13 +3,12 @@ import { statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/errors.ts'
-import { isJsonObject } from '../base/json.ts'
 import { closest } from '../host/closest.ts'
 import { MANIFESTS, type SnapshotId } from '../snapshot/object-names.ts'
 import { parseSnapshotRef, type SnapshotRef } from '../snapshot/snapshot-id.ts'
 import type { SnapshotStore, Storage } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
-import { loadConfig } from './config.ts'
+import { commandOption } from './config.ts'
 
 export const DEFAULT_STORAGE = '.millrace'
 
@@ -19,15 +18,7 @@ export interface StorageFlags {
 
 /** --storage, else MILLRACE_STORAGE, else millrace.config.ts, else the default. Other options are not looked at. */
 export async function openStorage({ storage }: StorageFlags): Promise<Storage> {
-  return localStorage(
-    storage ?? (process.env['MILLRACE_STORAGE'] || undefined) ?? (await configuredStorage()) ?? DEFAULT_STORAGE,
-  )
-}
-
-async function configuredStorage(): Promise<string | undefined> {
-  const config = await loadConfig()
-  const storage = isJsonObject(config) ? config['storage'] : undefined
-  return typeof storage === 'string' && storage !== '' ? storage : undefined
+  return localStorage(storage ?? (await commandOption('storage')) ?? DEFAULT_STORAGE)
 }
 
 /** The job of that name, or the one that a job file defines. @throws JOB_NOT_FOUND, JOB_MODULE_INVALID, STORAGE_INVALID */

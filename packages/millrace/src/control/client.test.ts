@@ -265,3 +265,37 @@ test('a job that is gone before it could be asked how it ended has ended', async
   wire.cut()
   await assert.rejects(checkpoint, isError('JOB_NOT_RUNNING', /not running/))
 })
+
+test('the client sends the token; without it, or with another one, it is told so at once', async context => {
+  const { client, own } = makeWorld(context)
+  const token = 'a-token-of-32-characters-in-all!'
+  const job = new FakeJob('shop')
+  const server = await ControlServer.listen('shop', 0, { host: '0.0.0.0', token })
+  server.attach(job)
+  context.after(() => server.close())
+  const lock = await own()
+  await lock.setControl(server.address)
+  const checkpoint = client({ token }).checkpoint()
+  await job.whenAsked(1)
+  job.complete(5)
+  assert.deepEqual(await checkpoint, { snapshot: 'chk-5' })
+  for (const other of [undefined, `${token}?`]) {
+    await assert.rejects(
+      client({ token: other, patienceMs: 60_000 }).stop(),
+      isError('UNAUTHORIZED', /^the request has (no|another) token/),
+    )
+  }
+  assert.deepEqual(job.calls, ['checkpoint'])
+})
+
+test('an address of another machine is not asked, so no token goes there', async context => {
+  const { client, own } = makeWorld(context)
+  const lock = await own()
+  for (const control of ['http://203.0.113.9:80', 'http://[2001:db8::1]:80', 'http://8.8.8.8:53']) {
+    await lock.setControl(control)
+    await assert.rejects(
+      client({ token: 'secret', patienceMs: 60_000 }).stop(),
+      isError('CONTROL_UNREACHABLE', /names no address of this host/),
+    )
+  }
+})

@@ -9,6 +9,7 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import {
   type Answer,
+  type EndpointName,
   ENDPOINTS,
   LONGEST_WAIT_MS,
   type OperationAnswer,
@@ -25,6 +26,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number
   /** For so long who holds the lock may be silent: it starts, or is about to be replaced. Default 3 s. */
   readonly patienceMs?: number
+  /** What the job was started with. */
+  readonly token?: string | undefined
 }
 
 const RETRY_EVERY_MS = 50
@@ -34,20 +37,22 @@ interface Reached {
   readonly status: Answer<'job'>
 }
 
-/** Every method @throws JOB_NOT_RUNNING, CONTROL_UNREACHABLE, and what the job itself answers. */
+/** Every method @throws JOB_NOT_RUNNING, CONTROL_UNREACHABLE, UNAUTHORIZED, and what the job itself answers. */
 export class JobClient {
   private readonly job: string
   private readonly store: SnapshotStore
   private readonly timeoutMs: number
   private readonly patienceMs: number
+  private readonly token: string | undefined
   /** When something last came back from the job, or was first asked. */
   private heardMs = 0
 
-  constructor(job: string, store: SnapshotStore, { timeoutMs = 10_000, patienceMs = 3000 }: ClientOptions = {}) {
+  constructor(job: string, store: SnapshotStore, { timeoutMs = 10_000, patienceMs = 3000, token }: ClientOptions = {}) {
     this.job = job
     this.store = store
     this.timeoutMs = timeoutMs
     this.patienceMs = patienceMs
+    this.token = token
   }
 
   async status(): Promise<Answer<'job'>> {
@@ -92,7 +97,7 @@ export class JobClient {
     const answer = await this.persist(async () => {
       const { address } = await this.reach()
       asked.isSent = true
-      let last: OperationAnswer = await call(address, kind, { ...request, id }, this.timeoutMs)
+      let last: OperationAnswer = await this.call(address, kind, { ...request, id })
       while (last.state === 'running') last = await this.follow(address, id)
       return last
     })
@@ -104,7 +109,7 @@ export class JobClient {
   private async follow(address: string, id: string): Promise<OperationAnswer> {
     const timeoutMs = LONGEST_WAIT_MS + this.timeoutMs
     try {
-      const answer = await call(address, 'operation', { id, wait: String(LONGEST_WAIT_MS) }, timeoutMs)
+      const answer = await this.call(address, 'operation', { id, wait: String(LONGEST_WAIT_MS) }, timeoutMs)
       this.heardMs = Date.now()
       return answer
     } catch (error) {
@@ -136,9 +141,18 @@ export class JobClient {
     if (where.kind === 'never') throw this.unreachable(where.why)
     if (where.kind === 'not-yet') throw new Unanswered(where.why)
     const { address, pid } = where
-    const status = await call(address, 'job', {}, this.timeoutMs)
+    const status = await this.call(address, 'job', {})
     if (status.job === this.job && status.pid === pid) return { address, status }
     throw new Unanswered(`at ${address} process ${status.pid} answers for '${status.job}', not process ${pid}`)
+  }
+
+  private call<Name extends EndpointName>(
+    address: string,
+    name: Name,
+    request: RequestText<Name>,
+    timeoutMs = this.timeoutMs,
+  ): Promise<Answer<Name>> {
+    return call(address, name, request, { timeoutMs, token: this.token })
   }
 
   private unreachable(why: string): MillraceError {

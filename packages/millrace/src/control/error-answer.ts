@@ -4,9 +4,10 @@ import { ERRORS, isErrorCode, MillraceError, type ErrorCode } from '../base/erro
 import type { ErrorAnswer } from './endpoints.ts'
 
 export type ErrorAnswer = InferOutput<typeof ErrorAnswer>
-export type ErrorStatus = 400 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503
+export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503
 
 const STATUS_OF_CODE: { readonly [Code in ErrorCode]?: ErrorStatus } = {
+  UNAUTHORIZED: 401,
   OPERATION_NOT_FOUND: 404,
   JOB_NOT_RUNNING: 409,
 }

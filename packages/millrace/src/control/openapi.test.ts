@@ -21,7 +21,7 @@ test('every endpoint is in it, with a summary, its request, its answer and what 
     assert.ok(asked, name)
     const ok = operation.responses[method === 'POST' ? 202 : 200].content['application/json'].schema
     assert.ok(Object.keys(ok).length > 0, name)
-    for (const status of ['400', '403']) {
+    for (const status of ['400', '401', '403']) {
       const { schema } = operation.responses[status].content['application/json']
       assert.deepEqual(schema, { $ref: '#/components/schemas/Error' })
     }

@@ -31,7 +31,11 @@ export function openApi(): object {
     openapi: '3.1.0',
     info: { title: 'Control API of a running Millrace job', version: VERSION, license: { name: 'Apache-2.0' } },
     paths,
-    components: { schemas: { Error: schemaOf(ErrorAnswer, 'output') } },
+    components: {
+      schemas: { Error: schemaOf(ErrorAnswer, 'output') },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'If the job was started with one' } },
+    },
+    security: [{}, { token: [] }],
   }
 }
 
@@ -61,7 +65,7 @@ function parametersOf(path: string, { properties = {}, required = [] }: JsonSche
 function errorResponses(method: Endpoint<Schema, Schema>['method'], errors: readonly ErrorCode[]): Responses {
   const codes: (readonly [number, ErrorCode])[] = [
     ...REFUSED[method].map(status => [status, 'REQUEST_INVALID'] as const),
-    ...errors.map(code => [statusOf(code), code] as const),
+    ...(['UNAUTHORIZED', ...errors] as const).map(code => [statusOf(code), code] as const),
   ]
   const byStatus = Map.groupBy(codes, ([status]) => status)
   const responses = [...byStatus].map(([status, each]) => {

@@ -14,6 +14,7 @@ import {
   type StartOptions,
 } from '../host/run.ts'
 import type { ControlServer } from './server.ts'
+import { readToken } from './token.ts'
 
 /** Loading the server takes some 40 ms: not while the first rows are on their way, and not for a job that is done by then. */
 const OPEN_AFTER_MS = 250
@@ -32,6 +33,8 @@ export async function run<P extends Params>(job: JobDefinition<P>, options: RunO
 /** With a control API in any case: on the port that the options say, else, once records flow, on any that is free. */
 export async function startControlled(options: StartOptions): Promise<JobHandle> {
   const { port } = options.options
+  // A token that cannot be used is to be known before anything happens.
+  readToken(options.options)
   if (port !== undefined) return startOnPort(options, port)
   const started = await start(options)
   openLater(started, options).catch((error: unknown) => warn(options, error))
@@ -40,7 +43,7 @@ export async function startControlled(options: StartOptions): Promise<JobHandle>
 
 /** The port is taken before the job starts: one that is not free is to be known before anything happens. */
 async function startOnPort(options: StartOptions, port: number): Promise<JobHandle> {
-  const server = await listen(options.as ?? options.job.name, port)
+  const server = await listen(options, port)
   try {
     const started = await start(options)
     await serve(started, server).catch((error: unknown) => warn(options, error))
@@ -57,14 +60,15 @@ async function openLater(started: StartedJob, options: StartOptions): Promise<vo
     () => true,
   )
   if (await Promise.race([ended, pause(OPEN_AFTER_MS, false, { ref: false })])) return
-  const server = await listen(options.as ?? options.job.name, 0)
+  const server = await listen(options, 0)
   await serve(started, server)
 }
 
 /** The server's code is loaded here, so that a job which nobody controls starts without it. */
-async function listen(job: string, port: number): Promise<ControlServer> {
+async function listen({ as, job, options }: StartOptions, port: number): Promise<ControlServer> {
+  const token = readToken(options)
   const { ControlServer } = await import('./server.ts')
-  return ControlServer.listen(job, port)
+  return ControlServer.listen(as ?? job.name, port, { host: options.host, token })
 }
 
 /** Resolves once others can find it. */

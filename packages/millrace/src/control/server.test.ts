@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { FakeJob } from './fake-job.ts'
-import { ControlServer } from './server.ts'
+import { ControlServer, type ListenOptions } from './server.ts'
 
 interface Exchange {
   readonly status: number
@@ -21,9 +21,9 @@ interface World {
   post(path: string, body: unknown, headers?: object): Promise<Exchange>
 }
 
-async function makeWorld(context: TestContext): Promise<World> {
+async function makeWorld(context: TestContext, options: ListenOptions = {}): Promise<World> {
   const job = new FakeJob('shop')
-  const server = await ControlServer.listen('shop', 0)
+  const server = await ControlServer.listen('shop', 0, options)
   server.attach(job)
   context.after(async () => {
     job.complete()
@@ -225,6 +225,53 @@ test('a request whose Host is not this one, or that comes from a foreign origin,
     const host = `${name}:${port}`
     assert.equal((await get('/v1/job', { host, origin: `http://${host}` })).status, 200, host)
   }
+})
+
+const TOKEN = 'a-token-of-32-characters-in-all!'
+
+for (const host of ['127.0.0.1', '0.0.0.0']) {
+  test(`on ${host} with a token: a request without it, or with another one, is refused and does nothing`, async context => {
+    const { job, get, post } = await makeWorld(context, { host, token: TOKEN })
+    for (const authorization of [
+      undefined,
+      TOKEN,
+      'Bearer ',
+      `Bearer ${TOKEN}x`,
+      `Bearer ${TOKEN.slice(1)}`,
+      `Bearer ${TOKEN.toUpperCase()}`,
+      `Basic ${TOKEN}`,
+    ]) {
+      const headers = authorization === undefined ? {} : { authorization }
+      for (const { status, json, headers: sent } of [
+        await post('/v1/stop', {}, headers),
+        await get('/v1/job', headers),
+        await get('/metrics', headers),
+        await get('/openapi.json', headers),
+        await get('/nowhere', headers),
+      ]) {
+        assert.deepEqual([status, json.code, sent['www-authenticate']], [401, 'UNAUTHORIZED', 'Bearer'], authorization)
+        assert.ok(!JSON.stringify(json).includes(TOKEN))
+      }
+    }
+    assert.deepEqual(job.calls, [])
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    assert.equal((await get('/v1/job', headers)).status, 200)
+    assert.equal((await get('/v1/job', { ...headers, origin: 'http://evil.example' })).status, 403)
+  })
+}
+
+test('beyond the loopback any name leads here, and the address is one that this machine reaches', async context => {
+  const { server, get } = await makeWorld(context, { host: '0.0.0.0', token: TOKEN })
+  assert.match(server.address, /^http:\/\/127\.0\.0\.1:\d+$/)
+  const host = `jobs.example:${new URL(server.address).port}`
+  const headers = { host, authorization: `Bearer ${TOKEN}` }
+  assert.equal((await get('/v1/job', headers)).status, 200)
+  assert.equal((await get('/v1/job', { ...headers, origin: `http://${host}` })).status, 200)
+  assert.equal((await get('/v1/job', { ...headers, origin: 'http://jobs.example:1' })).status, 403)
+})
+
+test('beyond the loopback nothing listens without a token', async () => {
+  await assert.rejects(ControlServer.listen('shop', 0, { host: '0.0.0.0' }), /there is a token/)
 })
 
 test('a browser that asks whether it may is not told that it may', async context => {

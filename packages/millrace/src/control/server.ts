@@ -1,5 +1,5 @@
 /**
- * The HTTP server of the control API: one job, on the loopback of this machine.
+ * The HTTP server of the control API: one job, on the loopback of this machine unless told otherwise.
  *
  *     listening (a request is JOB_NOT_RUNNING) -> attached to its job -> closing (answers what is under way) -> closed
  *
@@ -7,12 +7,14 @@
  * records flow. Loading this file takes some 40 ms, so it is imported when it is used.
  */
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, isIPv6 } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import * as v from 'valibot'
+import { assert } from '../base/assert.ts'
 import { messageOf, MillraceError, namedError } from '../base/errors.ts'
+import { isLoopback } from '../host/loopback.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { answerOfStatus, withProgress, type ControlledJob } from './controlled-job.ts'
 import {
@@ -25,13 +27,22 @@ import {
   type Request,
 } from './endpoints.ts'
 import { answerOfError, statusOf } from './error-answer.ts'
-import { bodyOf, onlyFromHere, onlyJson, onlySmall, refused } from './guards.ts'
+import { bodyOf, onlyFromHere, onlyJson, onlySameOrigin, onlySmall, onlyWithToken, refused } from './guards.ts'
 import type { Metrics } from './metrics.ts'
 import { MOST_KEPT, Operations } from './operations.ts'
 
 /** Once the job has ended, who waits for that is told within milliseconds; a client that does not read must not keep the process. */
 const CLOSE_TIMEOUT_MS = 500
 const LOOPBACK = '127.0.0.1'
+/** All addresses of this machine: it reaches itself at the loopback. */
+const EVERYWHERE = ['0.0.0.0', '::']
+
+export interface ListenOptions {
+  /** Default: 127.0.0.1. */
+  readonly host?: string
+  /** What every request must know. */
+  readonly token?: string | undefined
+}
 
 type Handlers = {
   readonly [Name in EndpointName]: (request: Request<Name>, signal: AbortSignal) => Promise<Answer<Name>>
@@ -39,6 +50,7 @@ type Handlers = {
 
 export class ControlServer {
   private readonly name: string
+  private readonly host: string
   private readonly server: Server
   private readonly operations = new Operations()
   private readonly closing = new AbortController()
@@ -46,27 +58,31 @@ export class ControlServer {
   private metrics: Metrics | undefined
 
   /** @param port 0: any that is free. @throws PORT_TAKEN */
-  static async listen(job: string, port: number): Promise<ControlServer> {
-    const control = new ControlServer(job)
+  static async listen(job: string, port: number, options: ListenOptions = {}): Promise<ControlServer> {
+    const control = new ControlServer(job, options)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // Later ones are of single connections, which nobody need hear of.
-    control.server.on('error', cause => reject(portTaken(port, cause)))
-    control.server.listen(port, LOOPBACK, resolve)
+    control.server.on('error', cause => reject(portTaken(control.host, port, cause)))
+    control.server.listen(port, control.host, resolve)
     await promise
     return control
   }
 
-  private constructor(name: string) {
+  private constructor(name: string, { host = LOOPBACK, token }: ListenOptions) {
+    assert(isLoopback(host) || token !== undefined, 'beyond the loopback there is a token')
     this.name = name
-    this.server = createAdaptorServer({ fetch: this.routes().fetch, createServer }) as Server
+    this.host = host
+    this.server = createAdaptorServer({ fetch: this.routes(token).fetch, createServer }) as Server
   }
 
   get address(): string {
-    return `http://${LOOPBACK}:${this.port}`
+    const { address, port } = this.listening
+    const host = EVERYWHERE.includes(address) ? LOOPBACK : isIPv6(address) ? `[${address}]` : address
+    return `http://${host}:${port}`
   }
 
-  private get port(): number {
-    return (this.server.address() as AddressInfo).port
+  private get listening(): AddressInfo {
+    return this.server.address() as AddressInfo
   }
 
   attach(job: ControlledJob): void {
@@ -85,13 +101,11 @@ export class ControlServer {
     clearTimeout(timeout)
   }
 
-  private routes(): Hono {
+  private routes(token: string | undefined): Hono {
     const app = new Hono()
-    app.use(
-      onlyFromHere(() => this.port),
-      onlyJson,
-      onlySmall,
-    )
+    app.use(isLoopback(this.host) ? onlyFromHere(() => this.listening.port) : onlySameOrigin)
+    if (token !== undefined) app.use(onlyWithToken(token))
+    app.use(onlyJson, onlySmall)
     for (const name of Object.keys(this.handlers) as EndpointName[]) this.route(app, name)
     // What makes these is loaded when somebody asks.
     app.get(DOCUMENTS.openapi.path, async c => c.json((await import('./openapi.ts')).openApi()))
@@ -171,9 +185,9 @@ function parse<Output>(schema: v.GenericSchema<unknown, Output>, text: unknown):
   throw refused(400, problems.join('; '), { problems })
 }
 
-function portTaken(port: number, cause: unknown): MillraceError {
-  return new MillraceError('PORT_TAKEN', `the control API cannot listen on ${LOOPBACK}:${port}: ${messageOf(cause)}`, {
+function portTaken(host: string, port: number, cause: unknown): MillraceError {
+  return new MillraceError('PORT_TAKEN', `the control API cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
     cause,
-    context: { port },
+    context: { host, port },
   })
 }

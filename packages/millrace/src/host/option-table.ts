@@ -55,6 +55,11 @@ const boolean: OptionType = {
     value === true || value === 'true' ? true : value === false || value === 'false' ? false : undefined,
 }
 
+const text: OptionType = {
+  allowed: 'a text',
+  parse: value => (typeof value === 'string' && value !== '' ? value : undefined),
+}
+
 const location: OptionType = {
   allowed: 'a directory',
   parse: value => (typeof value === 'string' && value !== '' ? value : undefined),
@@ -69,6 +74,9 @@ export const OPTIONS = {
   stateBackend: { type: oneOf('heap', 'rocksdb'), default: 'heap' },
   storage: { type: location, default: undefined },
   port: { type: whole(1, 65_535), default: undefined },
+  host: { type: text, default: '127.0.0.1' },
+  token: { type: text, default: undefined },
+  tokenFile: { type: { ...location, allowed: 'a file' }, default: undefined },
   'checkpointing.interval': { type: duration(1), default: 10_000 },
   'checkpointing.timeout': { type: duration(1), default: 600_000 },
   'checkpointing.minPause': { type: duration(0), default: 0 },

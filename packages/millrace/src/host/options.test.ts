@@ -28,6 +28,9 @@ test('with nothing said, every option has its documented default', () => {
     stateBackend: 'heap',
     storage: undefined,
     port: undefined,
+    host: '127.0.0.1',
+    token: undefined,
+    tokenFile: undefined,
     checkpointing: {
       intervalMs: 10_000,
       timeoutMs: 600_000,
@@ -319,4 +322,15 @@ test('what this version cannot do is refused after all problems are solved', () 
     message: /'rocksdb'/,
   })
   assert.throws(() => resolveOptions({ job: { stateBackend: 'rocksdb' }, set: ['x=1'] }), { code: 'OPTION_INVALID' })
+})
+
+test('beyond the loopback the control API wants a token, wherever that comes from', () => {
+  for (const host of ['0.0.0.0', '::', '192.168.1.7', 'example.com', '127.example.com', '1270.0.0.1']) {
+    assert.deepEqual(problemPaths({ cli: { host } }), ['host (without a token)'], host)
+    assert.equal(resolveOptions({ cli: { host }, env: { MILLRACE_TOKEN: 'secret' } }).token, 'secret')
+    assert.equal(resolveOptions({ cli: { host, tokenFile: 'token' } }).tokenFile, 'token')
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) {
+    assert.equal(resolveOptions({ env: { MILLRACE_HOST: host } }).host, host)
+  }
 })

@@ -5,6 +5,7 @@
 import { MillraceError } from '../base/errors.ts'
 import type { JobOptions, Params } from '../api/index.ts'
 import { closest } from './closest.ts'
+import { isLoopback } from './loopback.ts'
 import { setParam, type ParamValues } from './job-params.ts'
 import { optionsInvalid, shown, type OptionProblem } from './option-problem.ts'
 import { ENV_PREFIX, paramOf, settingsOf, settingsOfEnv, settingsOfSet, type Setting } from './option-settings.ts'
@@ -32,6 +33,10 @@ export interface ResolvedOptions {
   readonly storage: string | undefined
   /** Of the control API. Undefined: the command takes any that is free, `run()` has none. */
   readonly port: number | undefined
+  /** The address that the control API listens on. Beyond the loopback it wants a token. */
+  readonly host: string
+  readonly token: string | undefined
+  readonly tokenFile: string | undefined
   readonly checkpointing: ResolvedCheckpointing
   readonly restart: ResolvedRestart
   readonly params: Params
@@ -166,6 +171,14 @@ function checkTogether(values: ReadonlyMap<OptionPath, OptionValue>, problems: O
   }
   atMost('parallelism', 'maxParallelism')
   atMost('restart.initialDelay', 'restart.maxDelay')
+  const host = values.get('host')
+  if (typeof host !== 'string' || isLoopback(host) || values.has('token') || values.has('tokenFile')) return
+  problems.push({
+    path: 'host',
+    source: 'without a token',
+    found: host,
+    allowed: '127.0.0.1, localhost, ::1; any other with a token (MILLRACE_TOKEN, or tokenFile)',
+  })
 }
 
 function fill(
@@ -181,6 +194,9 @@ function fill(
     stateBackend: get('stateBackend'),
     storage: get('storage'),
     port: get('port'),
+    host: get('host'),
+    token: get('token'),
+    tokenFile: get('tokenFile'),
     checkpointing: {
       intervalMs: get('checkpointing.interval'),
       timeoutMs: get('checkpointing.timeout'),

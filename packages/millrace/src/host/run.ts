@@ -34,6 +34,12 @@ export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
   readonly module?: string
   /** Port of the control API on 127.0.0.1. Default: the job is controlled by this handle alone. */
   readonly port?: number
+  /** The address that it listens on. Default: 127.0.0.1. Any beyond the loopback needs a token. */
+  readonly host?: string
+  /** What requests to it must know: 16 to 512 visible ASCII characters. */
+  readonly token?: string
+  /** A file with the token, that its owner alone may open. */
+  readonly tokenFile?: string
   readonly onEvent?: OnJobEvent
 }
 

@@ -192,6 +192,25 @@ test('beyond the loopback a token is wanted: of the job before it starts, and of
   assert.equal((await running.result).code, 0)
 })
 
+test('jobs shows what a running job is doing; one that does not answer is listed all the same', async () => {
+  const sandbox = new Sandbox()
+  const running = await runEndless(sandbox)
+  await sandbox.json('checkpoint endless')
+  const [{ live }] = (await sandbox.json('jobs')).jobs
+  assert.deepEqual([live.state, live.parallelism, live.restarts], ['running', 1, 0])
+  assert.ok(live.recordsPerSecond > 0 && live.startedAtMs <= live.restorableAtMs)
+  const { stdout } = await sandbox.run('jobs')
+  assert.match(stdout, /^JOB +STATE +UPTIME +RECORDS\/S +SNAPSHOTS /)
+  assert.match(stdout, /\nendless +running +\S.* +[\d,]+ +1 +chk-1 /)
+  running.child.kill('SIGSTOP')
+  const [silent] = (await sandbox.json('jobs')).jobs
+  assert.deepEqual([silent.state, silent.live], ['running', null])
+  running.child.kill('SIGCONT')
+  assert.equal((await sandbox.json('stop endless')).outcome, 'stopped')
+  assert.deepEqual((await sandbox.json('jobs')).jobs[0].live, null)
+  await running.result
+})
+
 /** A job of this process, of which the test knows what is asked. */
 async function runFake(sandbox: Sandbox): Promise<{ readonly job: FakeJob; end(): Promise<void> }> {
   const store = localStorage(sandbox.path('.millrace')).job('fake')

@@ -48,11 +48,14 @@ function flip(file: string, at = Math.floor(statSync(file).size / 2)): void {
 describe('jobs and snapshots', () => {
   test('jobs tells of each job what it does, and its newest snapshot', async () => {
     const { stdout } = await source.run('jobs')
-    assert.match(stdout, new RegExp(`^JOB +STATE +SNAPSHOTS +LATEST .*\nendless +stopped +3  ${names[0]} `))
+    assert.match(
+      stdout,
+      new RegExp(`^JOB +STATE +UPTIME +RECORDS/S +SNAPSHOTS +LATEST .*\nendless +stopped +3  ${names[0]} `),
+    )
     const { storage, jobs } = await source.json('jobs')
     assert.equal(storage, source.path('.millrace'))
     const [{ latest, lastRun, ...job }] = jobs
-    assert.deepEqual(job, { job: 'endless', state: 'stopped', snapshots: 3, owner: null })
+    assert.deepEqual(job, { job: 'endless', state: 'stopped', snapshots: 3, owner: null, live: null })
     assert.equal(latest.name, names[0])
     assert.deepEqual([lastRun.run, lastRun.lineage, lastRun.end], [1, 1, 'stopped'])
   })

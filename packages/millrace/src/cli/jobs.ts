@@ -1,10 +1,13 @@
 /** `millrace jobs`: the jobs of a storage, what each is doing, and its newest snapshot. */
+import { JobClient } from '../control/client.ts'
+import type { Answer as ControlAnswer } from '../control/endpoints.ts'
 import { inspectLock } from '../host/lock.ts'
 import { currentProcess } from '../host/process-identity.ts'
 import { listJobs, type JobListing } from '../snapshot/catalogue.ts'
 import type { LockRecord } from '../snapshot/lock-record.ts'
 import type { Storage } from '../store/contract.ts'
 import type { Answer } from './answer.ts'
+import { commandToken } from './config.ts'
 import { snapshotAsJson } from './snapshots.ts'
 import { openStorage, type StorageFlags } from './storage.ts'
 import { formatTable } from './table.ts'
@@ -19,7 +22,17 @@ export type JobState = 'running' | 'leased' | 'finished' | 'stopped' | 'cancelle
 interface JobFacts extends JobListing {
   readonly state: JobState
   readonly owner: JobOwner | undefined
+  /** What the running job says of itself; undefined when it does not answer at once, or not to us. */
+  readonly live: LiveFacts | undefined
 }
+
+type LiveFacts = Pick<
+  ControlAnswer<'job'>,
+  'state' | 'parallelism' | 'recordsPerSecond' | 'startedAtMs' | 'restarts' | 'restorableAtMs'
+>
+
+/** A list waits no longer for a job that hangs. */
+const ANSWER_TIMEOUT_MS = 500
 
 interface JobOwner {
   readonly pid: number
@@ -52,7 +65,17 @@ async function factsOf(storage: Storage, listing: JobListing, nowMs: number): Pr
   const owned = lock !== undefined && lock.state !== 'free'
   const record = owned ? lock.record : undefined
   const state = owned ? (lock.state === 'live' ? 'running' : 'leased') : endedState(listing)
-  return { ...listing, state, owner: record && ownerOf(record) }
+  const live = state === 'running' ? await liveFacts(storage, listing.job) : undefined
+  return { ...listing, state, owner: record && ownerOf(record), live }
+}
+
+async function liveFacts(storage: Storage, job: string): Promise<LiveFacts | undefined> {
+  try {
+    const options = { timeoutMs: ANSWER_TIMEOUT_MS, patienceMs: 0, token: await commandToken() }
+    return await new JobClient(job, storage.job(job), options).status()
+  } catch {
+    return undefined
+  }
 }
 
 function ownerOf({ pid, host, acquiredAtMs, control }: LockRecord): JobOwner {
@@ -66,6 +89,8 @@ function endedState({ lastRun }: JobListing): JobState {
 const COLUMNS = [
   { title: 'JOB' },
   { title: 'STATE' },
+  { title: 'UPTIME', right: true },
+  { title: 'RECORDS/S', right: true },
   { title: 'SNAPSHOTS', right: true },
   { title: 'LATEST' },
   { title: 'AGE', right: true },
@@ -73,11 +98,13 @@ const COLUMNS = [
   { title: 'PROCESS' },
 ]
 
-function rowOf({ job, state, snapshotCount, latest, owner }: JobFacts, nowMs: number): string[] {
+function rowOf({ job, state, snapshotCount, latest, owner, live }: JobFacts, nowMs: number): string[] {
   const details = latest?.details
   return [
     job,
     state,
+    live === undefined ? '' : formatAge(live.startedAtMs, nowMs),
+    live === undefined ? '' : formatCount(live.recordsPerSecond),
     formatCount(snapshotCount),
     latest?.name ?? '-',
     details === undefined ? '-' : formatAge(details.createdAtMs, nowMs),
@@ -86,7 +113,7 @@ function rowOf({ job, state, snapshotCount, latest, owner }: JobFacts, nowMs: nu
   ]
 }
 
-function asJson({ job, state, snapshotCount, latest, lastRun, owner }: JobFacts): object {
+function asJson({ job, state, snapshotCount, latest, lastRun, owner, live }: JobFacts): object {
   const { run, lineage, startedAtMs, end, endedAtMs } = lastRun ?? {}
   return {
     job,
@@ -96,5 +123,17 @@ function asJson({ job, state, snapshotCount, latest, lastRun, owner }: JobFacts)
     lastRun:
       lastRun === undefined ? null : { run, lineage, startedAtMs, end: end ?? null, endedAtMs: endedAtMs ?? null },
     owner: owner ?? null,
+    live: live === undefined ? null : liveAsJson(live),
   }
+}
+
+function liveAsJson({
+  state,
+  parallelism,
+  recordsPerSecond,
+  startedAtMs,
+  restarts,
+  restorableAtMs,
+}: LiveFacts): LiveFacts {
+  return { state, parallelism, recordsPerSecond, startedAtMs, restarts, restorableAtMs }
 }

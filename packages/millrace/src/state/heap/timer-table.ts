@@ -78,24 +78,40 @@ export class TimerTable extends CellTable implements TimerStore {
     into.bytes.orderedF64(cell.sub as number)
   }
 
-  /** Timers are not held by key group, so a full snapshot sorts them by group once. */
-  private byGroup: { readonly epoch: number; readonly groups: Cell[][] } | undefined
+  /** Timers are not held by key group: for a full snapshot they are dealt out to theirs first, as many a step as are serialised. */
+  private dealing: Iterator<Cell> | undefined
+  private readonly dealt: Cell[][] = []
+
+  override collect(group: number, into: EntryGroup, max: number): boolean {
+    return (!this.epochs.full || this.deal(max)) && super.collect(group, into, max)
+  }
+
+  private deal(max: number): boolean {
+    this.dealing ??= this.allCells()
+    for (; max > 0; max--) {
+      const next = this.dealing.next()
+      if (next.done === true) return true
+      ;(this.dealt[next.value.group] ??= []).push(next.value)
+    }
+    return false
+  }
+
+  /** What comes while it walks is newer than the snapshot, and what goes is serialised before. */
+  private *allCells(): Generator<Cell> {
+    for (const bucket of this.buckets.values()) {
+      if (bucket instanceof Bucket) yield* bucket.cells.values()
+      else yield bucket
+    }
+  }
 
   protected liveCells(group: number): Iterator<Cell> {
-    if (this.byGroup?.epoch !== this.epochs.frozen) {
-      this.byGroup = { epoch: this.epochs.frozen, groups: [] }
-      for (const bucket of this.buckets.values()) {
-        for (const cell of bucket instanceof Bucket ? bucket.cells.values() : [bucket]) {
-          ;(this.byGroup.groups[cell.group] ??= []).push(cell)
-        }
-      }
-    }
-    return (this.byGroup.groups[group] ?? []).values()
+    return (this.dealt[group] ?? []).values()
   }
 
   override thaw(): void {
     super.thaw()
-    this.byGroup = undefined
+    this.dealing = undefined
+    this.dealt.length = 0
   }
 
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader): void {

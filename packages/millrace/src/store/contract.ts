@@ -19,6 +19,13 @@ export interface SnapshotStore {
   /** Atomically create or overwrite a small object. A reader sees the old or the new bytes, never a mix. Durable once it resolves. */
   replace(name: string, bytes: Uint8Array): Promise<void>
 
+  /**
+   * The object `from` of another folder becomes `name` in this one: a second name of the same bytes where one file system holds both,
+   * else a copy. From then on neither folder depends on the other. Durable once it resolves. Throws `OBJECT_MISSING`, and
+   * `STORE_FAILED` where the name is taken.
+   */
+  copyFrom(source: SnapshotStore, from: string, name: string): Promise<void>
+
   /** Append to a log object. Best effort: not synced; a torn last line is possible and readers skip it. */
   append(name: string, bytes: Uint8Array): Promise<void>
 

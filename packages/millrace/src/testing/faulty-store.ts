@@ -13,6 +13,7 @@ export type StoreOperation =
   | 'finish'
   | 'publish'
   | 'replace'
+  | 'copyFrom'
   | 'append'
   | 'read'
   | 'size'
@@ -22,7 +23,15 @@ export type StoreOperation =
 
 export type DiskError = 'ENOSPC' | 'EROFS' | 'EIO'
 
-const WRITES: ReadonlySet<StoreOperation> = new Set(['create', 'write', 'finish', 'publish', 'replace', 'append'])
+const WRITES: ReadonlySet<StoreOperation> = new Set([
+  'create',
+  'write',
+  'finish',
+  'publish',
+  'replace',
+  'copyFrom',
+  'append',
+])
 
 /** How a call goes wrong: it does nothing, its first half, or all of it, and then fails. */
 type Fault = { readonly kind: 'fail' | 'tear' | 'lose-reply'; readonly error: DiskError }
@@ -113,6 +122,11 @@ export class FaultyStore implements SnapshotStore {
     const fault = this.#enter('replace', name)
     if (fault !== undefined) throw this.#error('replace', name, fault.error)
     await this.#inner.replace(name, bytes)
+  }
+
+  async copyFrom(source: SnapshotStore, from: string, name: string): Promise<void> {
+    this.#enter('copyFrom', name)
+    await this.#inner.copyFrom(source instanceof FaultyStore ? source.#inner : source, from, name)
   }
 
   async append(name: string, bytes: Uint8Array): Promise<void> {

@@ -109,6 +109,36 @@ export function storeContract(
       await writes
     })
 
+    test('copyFrom makes an object of another folder one of this one, and neither needs the other from then on', async context => {
+      const [store, other] = [await makeStore(context), await makeStore(context)]
+      const bytes = new Uint8Array(5 * 1024 * 1024).map((_, i) => i % 251)
+      const writer = await other.create('segments/7-1.seg')
+      await writer.write(bytes)
+      await writer.finish()
+      await store.copyFrom(other, 'segments/7-1.seg', 'segments/1-1.seg')
+      assert.deepEqual(await store.read('segments/1-1.seg'), await other.read('segments/7-1.seg'))
+      await other.remove('segments/7-1.seg')
+      assert.deepEqual([...(await store.read('segments/1-1.seg', 250, 4))], [250, 0, 1, 2])
+      await other.copyFrom(store, 'segments/1-1.seg', 'segments/9-9.seg')
+      await store.remove('segments/1-1.seg')
+      assert.equal(await other.size('segments/9-9.seg'), bytes.length)
+      assert.equal(await other.removeTemporary('segments', () => true), 0)
+    })
+
+    test('copyFrom of a missing object is OBJECT_MISSING, one to a taken name is refused, and neither leaves a trace', async context => {
+      const [store, other] = [await makeStore(context), await makeStore(context)]
+      await other.publish('a', bytesOf('new'))
+      await store.publish('taken', bytesOf('old'))
+      await assert.rejects(store.copyFrom(other, 'b', 'copy'), failsWith('OBJECT_MISSING'))
+      await assert.rejects(store.copyFrom(other, 'a', 'taken'), failsWith('STORE_FAILED'))
+      assert.equal(textOf(await store.read('taken')), 'old')
+      assert.deepEqual(
+        (await store.list('')).map(({ name }) => name),
+        ['taken'],
+      )
+      assert.equal(await store.removeTemporary('', () => true), 0)
+    })
+
     verify('append adds to what is there', async store => {
       await store.append('log.jsonl', bytesOf('one\n'))
       await store.append('log.jsonl', bytesOf('two\n'))
@@ -202,6 +232,8 @@ export function storeContract(
           () => store.create(name),
           () => store.publish(name, none),
           () => store.replace(name, none),
+          () => store.copyFrom(store, 'a', name),
+          () => store.copyFrom(store, name, 'a'),
           () => store.append(name, none),
           () => store.read(name),
           () => store.size(name),

@@ -28,6 +28,8 @@ const diskOperations: FileOperations = {
 }
 
 const TEMPORARY = /^\.tmp-(.+)-\d+-\d+$/
+/** Another file system, one without hard links, a file that is not the own one, too many names. */
+const LINK_REFUSALS: ReadonlySet<string> = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 let temporaryCount = 0
 
 /** The name that a temporary file was to become; undefined for a file that is none. */
@@ -142,6 +144,25 @@ export class DurableFiles {
       if (errnoOf(error) === 'EEXIST') return 'exists'
       // Whoever took the name first may have swept the temporary file of this one, which came too late.
       if (errnoOf(error) === 'ENOENT' && (await isThere(join(this.#root, path)))) return 'exists'
+      throw this.failure('link', path, error)
+    }
+  }
+
+  /**
+   * Give a file of another folder a second name in this one. `refused`: these two places cannot share a file, or it has as many names
+   * as it may.
+   */
+  async linkFrom(source: string, path: string): Promise<'created' | 'exists' | 'missing' | 'refused'> {
+    this.assertWritable()
+    await this.#makeFolder(dirname(path))
+    try {
+      await link(source, join(this.#root, path))
+      return 'created'
+    } catch (error) {
+      const errno = errnoOf(error) ?? ''
+      if (errno === 'EEXIST') return 'exists'
+      if (errno === 'ENOENT') return 'missing'
+      if (LINK_REFUSALS.has(errno)) return 'refused'
       throw this.failure('link', path, error)
     }
   }

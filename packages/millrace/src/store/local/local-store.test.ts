@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type FileHandle, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -20,6 +20,25 @@ async function temporaryFolder(context: TestContext): Promise<string> {
 storeContract('LocalStore', async context =>
   localStorage(join(await temporaryFolder(context), 'not', 'yet')).job('job'),
 )
+
+test('within a file system a copied object is a second name of the same file, whose bytes are not moved', async context => {
+  const storage = localStorage(await temporaryFolder(context))
+  const [source, target] = [storage.job('source'), storage.job('target')]
+  await source.publish('segments/1-1.seg', someBytes)
+  await target.copyFrom(source, 'segments/1-1.seg', 'segments/2-1.seg')
+  const inodes = await Promise.all(
+    [join(source.location, 'segments/1-1.seg'), join(target.location, 'segments/2-1.seg')].map(path => stat(path)),
+  )
+  assert.equal(inodes[0].ino, inodes[1].ino)
+})
+
+test('a symbolic link in another folder is not copied, whatever it leads to', async context => {
+  const storage = localStorage(await temporaryFolder(context))
+  const [source, target] = [storage.job('source'), storage.job('target')]
+  await source.publish('segments/1-1.seg', someBytes)
+  await symlink(join(source.location, 'segments/1-1.seg'), join(source.location, 'segments/1-2.seg'))
+  await assert.rejects(target.copyFrom(source, 'segments/1-2.seg', 'segments/2-1.seg'), failsWith('OBJECT_MISSING'))
+})
 
 function broken(operations: Partial<FileOperations>): FileOperations {
   return {

@@ -3,6 +3,7 @@
  *
  * - `create`: temporary file, write…, fsync, link to the name, unlink the temporary, fsync the directory
  * - `publish`: the same in one call; the link decides who was first
+ * - `copyFrom`: link to the name, fsync the directory; across file systems as `create`
  * - `replace`: temporary file, write, fsync, rename over the name, fsync the directory
  *
  * A crash leaves the old state, the new one, or the new one with a temporary file beside it (the second name of a hard link).
@@ -13,6 +14,7 @@ import { dirname, join } from 'node:path'
 import { MillraceError } from '../../base/errors.ts'
 import { failpoint, type Failpoint } from '../../base/failpoint.ts'
 import { assertObjectName, type ObjectWriter, type SnapshotStore, type StoredObject } from '../contract.ts'
+import { copyObject } from '../copy-object.ts'
 import { DurableFiles, errnoOf, type FileOperations, targetOfTemporary } from './durable-files.ts'
 
 export class LocalStore implements SnapshotStore {
@@ -56,6 +58,26 @@ export class LocalStore implements SnapshotStore {
     })
   }
 
+  async copyFrom(source: SnapshotStore, from: string, name: string): Promise<void> {
+    assertObjectName(name)
+    assertObjectName(from)
+    const linked = source instanceof LocalStore ? await this.#linkFrom(source, from, name) : 'refused'
+    if (linked === 'missing') throw missing(source, from)
+    if (linked === 'exists') throw exists(name)
+    if (linked === 'refused') return copyObject(source, from, this, name)
+    await this.#files.syncFolder(dirname(name))
+  }
+
+  /** What is no regular file is not there: a second name of a symbolic link would be a link, too. */
+  async #linkFrom(
+    source: LocalStore,
+    from: string,
+    name: string,
+  ): Promise<'created' | 'exists' | 'missing' | 'refused'> {
+    if ((await source.size(from)) === undefined) return 'missing'
+    return this.#files.linkFrom(join(source.location, from), name)
+  }
+
   async append(name: string, bytes: Uint8Array): Promise<void> {
     assertObjectName(name)
     const handle = await this.#files.openLog(name)
@@ -69,8 +91,7 @@ export class LocalStore implements SnapshotStore {
   async read(name: string, offset = 0, length = Infinity): Promise<Uint8Array> {
     assertObjectName(name)
     const handle = await this.#files.openToRead(name)
-    if (handle === undefined)
-      throw new MillraceError('OBJECT_MISSING', `${join(this.location, name)} is missing`, { context: { name } })
+    if (handle === undefined) throw missing(this, name)
     try {
       // What the caller asks for may come from a damaged file: only what is there is allocated.
       const { size } = await handle.stat()
@@ -208,9 +229,7 @@ class LocalWriter implements ObjectWriter {
       await this.#files.close(handle)
       hit('before-rename', this.#name)
       if ((await this.#files.link(this.#temporary, this.#name)) === 'exists') {
-        throw new MillraceError('STORE_FAILED', `${this.#name} exists already, and an object is never replaced`, {
-          context: { name: this.#name },
-        })
+        throw exists(this.#name)
       }
       hit('after-rename', this.#name)
       await this.#files.remove(this.#temporary)
@@ -235,6 +254,16 @@ class LocalWriter implements ObjectWriter {
       context: { name: this.#name },
     })
   }
+}
+
+function missing({ location }: SnapshotStore, name: string): MillraceError {
+  return new MillraceError('OBJECT_MISSING', `${join(location, name)} is missing`, { context: { name } })
+}
+
+function exists(name: string): MillraceError {
+  return new MillraceError('STORE_FAILED', `${name} exists already, and an object is never replaced`, {
+    context: { name },
+  })
 }
 
 function isObjectName(name: string): boolean {

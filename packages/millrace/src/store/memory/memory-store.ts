@@ -1,6 +1,7 @@
 /** The contract of snapshot stores in memory: for tests, simulations, and `run()` without a storage. Bytes are copied in and out. */
 import { MillraceError } from '../../base/errors.ts'
 import { assertObjectName, type ObjectWriter, type SnapshotStore, type StoredObject } from '../contract.ts'
+import { copyObject } from '../copy-object.ts'
 
 interface Entry {
   readonly bytes: Uint8Array
@@ -63,6 +64,12 @@ export class MemoryStore implements SnapshotStore {
   async replace(name: string, bytes: Uint8Array): Promise<void> {
     assertObjectName(name)
     this.#put(name, bytes.slice())
+  }
+
+  async copyFrom(source: SnapshotStore, from: string, name: string): Promise<void> {
+    assertObjectName(name)
+    assertObjectName(from)
+    await copyObject(source, from, this, name)
   }
 
   async append(name: string, bytes: Uint8Array): Promise<void> {

@@ -83,6 +83,10 @@ export class SimulatedStore implements SnapshotStore {
     return this.write(`replace ${name}`, () => this.disk.replace(name, bytes))
   }
 
+  copyFrom(source: SnapshotStore, from: string, name: string): Promise<void> {
+    return this.write(`copy ${name}`, () => this.disk.copyFrom(source, from, name))
+  }
+
   append(name: string, bytes: Uint8Array): Promise<void> {
     return this.write(`append ${name}`, () => this.disk.append(name, bytes))
   }

@@ -199,6 +199,11 @@ export const ERRORS = {
     'A snapshot is named JOB/latest, JOB/chk-42 or by the path of its manifest; JOB/ may be left out where the command names the job or the storage holds one.',
     'List them with millrace snapshots JOB.',
   ),
+  JOB_EXISTS: user(
+    'There is a job of that name already.',
+    'A fork becomes a job of its own, with a folder and a history of its own; it never takes the place of another job.',
+    'Choose another name. To start an existing job from another one’s snapshot, use millrace run JOB.ts --from SNAPSHOT.',
+  ),
   JOB_NOT_FOUND: user(
     'There is no such job in this storage.',
     'The storage has no folder of that name.',

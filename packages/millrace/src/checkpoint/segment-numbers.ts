@@ -2,12 +2,21 @@
  * Numbers of the segments that this process makes, never reused under its token, and which segments no sweep may take though no
  * manifest names them yet: those being written, those being merged, and the merges.
  */
+import { segmentName } from '../snapshot/object-names.ts'
+
 export class SegmentNumbers {
   private next = 1
   private readonly held = new Set<string>()
 
   take(): number {
     return this.next++
+  }
+
+  /** The name of the next segment, which is held. */
+  takeName(token: number): string {
+    const file = segmentName(token, this.take())
+    this.hold(file)
+    return file
   }
 
   hold(file: string): void {

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { VERSION } from '../host/version.ts'
 import type { Answer } from './answer.ts'
 import type { DeleteFlags } from './delete.ts'
+import type { ForkFlags } from './fork.ts'
 import type { OutputOptions } from './output.ts'
 import type { RunFlags } from './run.ts'
 import type { StorageFlags } from './storage.ts'
@@ -38,6 +39,7 @@ export function commandLine(print: Print): Command {
   addCancel(program, print)
   addRescale(program, print)
   addInspect(program, print)
+  addFork(program, print)
   addDelete(program, print)
   addFsck(program, print)
   addExplain(program, print)
@@ -53,7 +55,10 @@ function addRun(program: Command): void {
         'With --supervise it runs in a child process, which is started again when it is killed or out of memory, after a delay.',
     )
     .addOption(new Option('--fresh', 'start clean; snapshots of earlier runs stay for --from').conflicts('from'))
-    .option('--from <snapshot>', "start from this snapshot: chk-42, latest, or a manifest's path")
+    .option(
+      '--from <snapshot>',
+      "start from this snapshot: chk-42, latest, another job's JOB/chk-42, a self-contained folder, or a manifest's path",
+    )
     .option('--as <name>', "run under this name instead of the job's own")
     .option('--parallelism <n>', 'subtasks of every operator')
     .option('--state-backend <name>', 'where working state lives: heap')
@@ -167,6 +172,21 @@ function addInspect(program: Command, print: Print): void {
     .action(async (snapshot: string, operator: string | undefined, state: string | undefined, flags: Flags) => {
       const { inspect } = await import('./inspect.ts')
       print(await inspect(snapshot, operator, state, flags), outputOf(flags))
+    })
+}
+
+function addFork(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('fork <snapshot>')))
+    .summary("make a second job from a snapshot's state")
+    .description(
+      'Makes a second job that starts from the state of a snapshot, with files of its own: either job may be changed or deleted without\n' +
+        "the other. The first one may be running. SNAPSHOT is JOB/latest, JOB/chk-42, a self-contained folder, or a manifest's path.",
+    )
+    .requiredOption('--as <name>', 'name of the new job; run JOB.ts --as NAME then starts it')
+    .addHelpText('after', example('fork word-count/latest --as trial'))
+    .action(async (snapshot: string, flags: Partial<OutputOptions> & ForkFlags) => {
+      const { fork } = await import('./fork.ts')
+      print(await fork(snapshot, flags), outputOf(flags))
     })
 }
 

@@ -56,6 +56,7 @@ export const EXIT_CODES: { readonly [Code in ErrorCode]: ExitCode } = {
 
   JOB_LOCKED: REFUSED,
   FENCED: REFUSED,
+  JOB_EXISTS: REFUSED,
   JOB_NOT_FOUND: REFUSED,
   JOB_NOT_RUNNING: REFUSED,
   PORT_TAKEN: REFUSED,

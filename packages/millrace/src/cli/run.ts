@@ -1,5 +1,5 @@
 /** `millrace run JOB.ts`: runs a job in the foreground until it has finished, is stopped by a signal, or fails. */
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/errors.ts'
@@ -9,8 +9,6 @@ import { installFailpoints } from '../host/crash.ts'
 import { importJob } from '../host/job-module.ts'
 import { resolveOptions, type OptionSources } from '../host/options.ts'
 import type { JobHandle } from '../host/run.ts'
-import { MANIFESTS } from '../snapshot/object-names.ts'
-import { formatSnapshotId, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import { loadConfig } from './config.ts'
 import { FAILED } from './exit-codes.ts'
 import { whenReaderGone, type OutputOptions } from './output.ts'
@@ -59,7 +57,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
       storage,
       as: flags.as,
       fresh: flags.fresh,
-      from: flags.from === undefined ? undefined : ownSnapshot(flags.from, join(storage, name)),
+      from: flags.from,
       allowDroppedState: flags.allowDroppedState,
       module,
       onEvent: event => {
@@ -105,22 +103,6 @@ async function sourcesOf(flags: RunFlags, job: OptionSources['job']): Promise<Op
     config: await loadConfig(),
     job,
   }
-}
-
-/** A job starts from its own snapshots: a path must lead into its own folder. @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_WRONG_JOB */
-function ownSnapshot(from: string, jobFolder: string): string {
-  const ref = parseSnapshotRef(from)
-  if (ref.kind !== 'path') return from
-  const path = resolve(ref.path)
-  if (!isFile(path)) throw new MillraceError('SNAPSHOT_NOT_FOUND', `there is no file ${path}`)
-  const own = join(jobFolder, MANIFESTS)
-  if (existsSync(own) && realpathSync(dirname(path)) === realpathSync(own)) {
-    return formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
-  }
-  throw new MillraceError(
-    'SNAPSHOT_WRONG_JOB',
-    `${path} is not a snapshot of this job in this storage; its snapshots are in ${own}`,
-  )
 }
 
 /** Stops the job at the first signal, or when its supervisor says so, also when that is before the job has started. */

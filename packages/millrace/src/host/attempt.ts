@@ -103,8 +103,7 @@ export class Attempt {
     manifest: Manifest | undefined,
     runs: readonly RunFacts[],
   ): Promise<Attempt> {
-    const plan = planRestore(manifest, plannedJob(options.graph), { allowDroppedState: options.allowDroppedState })
-    assertPlan(plan)
+    const plan = planOf(options, manifest)
     const attempt = new Attempt(options, manifest, plan)
     try {
       const { execution, operators } = attempt
@@ -249,6 +248,16 @@ export class Attempt {
   }
 }
 
+/** @throws STATE_INCOMPATIBLE, STATE_DROPPED */
+export function planOf(
+  { graph, allowDroppedState }: Pick<AttemptOptions, 'graph' | 'allowDroppedState'>,
+  manifest: Manifest | undefined,
+): RestorePlan {
+  const plan = planRestore(manifest, plannedJob(graph), { allowDroppedState })
+  assertPlan(plan)
+  return plan
+}
+
 function plannedJob(graph: JobGraph): PlannedJob {
   const sinks = new Map(graph.graph.nodes.map(node => [node.name, node.kind === 'sink' ? node.sink.type : undefined]))
   return {
@@ -314,7 +323,7 @@ function slotPlans(
         : {
             manifest,
             renamed: Object.fromEntries([...plan.origins].map(([operator, origin]) => [origin.name, operator])),
-            past: ancestry(runs, manifest.run, manifest.id, manifest.runId).links,
+            past: ancestry(runs, manifest.run, manifest.id, manifest.runId).output,
           },
   } as const
   return slot => ({ ...common, slot })

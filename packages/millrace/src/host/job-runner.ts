@@ -13,6 +13,7 @@ import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { trimHistory } from '../snapshot/history.ts'
+import { adopt, withoutForeignOutput, type AdoptionSource } from '../snapshot/adopt.ts'
 import {
   recover,
   runRecordOf,
@@ -21,10 +22,12 @@ import {
   type Recovery,
   type RestoringStart,
   type StartRequest,
+  verifySnapshot,
 } from '../snapshot/recover.ts'
 import type { RunEnd } from '../snapshot/run-record.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { SnapshotStore } from '../store/contract.ts'
-import { Attempt, type AttemptOptions } from './attempt.ts'
+import { Attempt, planOf, type AttemptOptions } from './attempt.ts'
 import { CheckpointTally, type CheckpointCounts } from './checkpoint-tally.ts'
 import { DeliveredRows } from './delivered-rows.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
@@ -49,6 +52,8 @@ export interface RunnerOptions {
   readonly graph: JobGraph
   readonly options: ResolvedOptions
   readonly request: StartRequest
+  /** A snapshot of another folder to start from, instead of what `request` says. */
+  readonly adopt?: (() => Promise<AdoptionSource>) | undefined
   readonly allowDroppedState: boolean
   readonly store: SnapshotStore
   readonly slots: SlotFactory
@@ -144,13 +149,43 @@ export class JobRunner {
     this.renewLater()
     try {
       await trimHistory(store).catch(() => undefined)
-      await this.startAttempt(this.options.request)
+      const { adopt: find, request } = this.options
+      if (find !== undefined) await this.takeOver(find)
+      await this.startAttempt(find === undefined ? request : {})
     } catch (error) {
       await this.end({ kind: 'failed', error: namedError(error) })
       throw error
     }
     // Fenced meanwhile.
     if (this.state === 'ended') await this.finished
+  }
+
+  /**
+   * A snapshot of another folder becomes this job's newest, from which it then starts. What the job cannot go on from is refused first, so
+   * that nothing has changed for its next start.
+   */
+  private async takeOver(find: () => Promise<AdoptionSource>): Promise<void> {
+    const { job, store, onEvent } = this.options
+    const { lock, segments } = this.records!
+    const findFitting = async (): Promise<AdoptionSource> => {
+      const source = await find()
+      planOf(this.options, withoutForeignOutput(source.manifest, job))
+      await verifySnapshot(source.store, source.manifest)
+      return source
+    }
+    const { from, snapshot } = await adopt(findFitting, {
+      store,
+      job,
+      token: lock.token,
+      takeSegmentName: () => segments.takeName(lock.token),
+      confirm: () => lock.confirm(),
+      newRunId: this.world.runId(),
+      nowMs: this.world.now(),
+      millrace: VERSION,
+    })
+    const name = `${from.job}/${formatSnapshotId(from.kind, from.id)}`
+    const message = `took over ${name} as ${formatSnapshotId(snapshot.kind, snapshot.id)}`
+    onEvent({ type: 'log', level: 'info', message })
   }
 
   private async startAttempt(request: StartRequest): Promise<void> {

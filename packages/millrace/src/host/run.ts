@@ -4,7 +4,6 @@ import { resolve } from 'node:path'
 import { buildGraph, assertJobName, type JobDefinition, type JobOptions, type Params } from '../api/index.ts'
 import { MillraceError } from '../base/errors.ts'
 import { planJob } from '../graph/index.ts'
-import { parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import { localStorage } from '../store/local/index.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import type { Storage } from '../store/contract.ts'
@@ -13,6 +12,7 @@ import { inPlaceSlots } from './in-place-slot.ts'
 import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
 import { resolveOptions, type ResolvedOptions } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
+import { findStartPoint } from './start-point.ts'
 import { threadedSlots } from './threaded-slot.ts'
 import { systemWorld } from './world.ts'
 
@@ -23,7 +23,10 @@ export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
   readonly as?: string
   /** Start clean. Older checkpoints stay for `from`. */
   readonly fresh?: boolean
-  /** Start from this snapshot: 'chk-42', 'latest', or the path of a manifest. */
+  /**
+   * Start from this snapshot: 'chk-42', 'latest', another job's 'JOB/chk-42', or the path of a manifest or of a self-contained folder.
+   * One that is not the job's own is taken over first: the job then has files of its own.
+   */
   readonly from?: string
   /** State of the snapshot that the job has no place for may go. */
   readonly allowDroppedState?: boolean
@@ -111,14 +114,16 @@ export async function start(options: StartOptions): Promise<StartedJob> {
   const store = storage.job(name)
   const onEvent: OnJobEvent = options.onEvent ?? (() => undefined)
   for (const message of resolved.warnings) onEvent({ type: 'log', level: 'warn', message })
+  const point = options.from === undefined ? undefined : await findStartPoint(options.from, storage, name)
   const runner = new JobRunner({
     job: name,
     graph,
     options: resolved,
     request: {
       ...(options.fresh === true && { fresh: true }),
-      ...(options.from !== undefined && { from: parseSnapshotRef(options.from) }),
+      ...(point?.kind === 'own' && { from: point.ref }),
     },
+    adopt: point?.kind === 'other' ? point.find : undefined,
     allowDroppedState: options.allowDroppedState ?? false,
     store,
     slots: slotsOf(),

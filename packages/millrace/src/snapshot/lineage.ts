@@ -7,21 +7,22 @@
  *     run 1 fresh      makes 1 2 3 4 5
  *     run 2 restored 4 makes 6 7        (5 was damaged)         chain of run 3: run 3 [8, …)  run 2 [6, 7]  run 1 [1, 4]
  *     run 3 restored 7 makes 8 …                                5 is not in it, nor a 6 that run 1 wrote after it was fenced
+ *
+ * A run that adopted a snapshot of another folder begins a chain too. Its output has a past all the same, which its record lists.
  */
 import { isMillraceError } from '../base/errors.ts'
-import type { RunFacts, RunRecord } from './run-record.ts'
+import type { OutputSpan, RunFacts, RunRecord } from './run-record.ts'
 
-export interface AncestryLink {
+/** Snapshot ids of a run that belong to the past: from … through. */
+export interface AncestryLink extends OutputSpan {
   readonly run: number
-  readonly runId: string
-  /** Snapshot ids of this run that belong to the past: from … through. */
-  readonly from: number
-  readonly through: number
 }
 
 export interface Ancestry {
   /** Newest first. */
   readonly links: readonly AncestryLink[]
+  /** All output that belongs to the past, newest first: of its runs, and of what they adopted. */
+  readonly output: readonly OutputSpan[]
   /** Whether a snapshot with this id, made by this run, is one that the run descends from or made itself. */
   includes(snapshot: { readonly id: number; readonly run: number }): boolean
   /** Whether a snapshot of which only the id is known could be one: for manifests that cannot be read. */
@@ -38,16 +39,35 @@ export interface Ancestry {
  */
 export function ancestry(runs: readonly RunFacts[], run: number, through = Infinity, runId?: string): Ancestry {
   const links = linksOf(runs, run, through, runId)
+  const output = joined([...links, ...adoptedOutput(runs, links.at(-1)?.run)])
   return {
     links,
+    output,
     includes: ({ id, run: maker }) => links.some(link => link.run === maker && inRange(link, id)),
     mayInclude: id => links.some(link => inRange(link, id)),
-    includesOutput: (runId, id) => links.some(link => link.runId === runId && inRange(link, id)),
+    includesOutput: (runId, id) => output.some(span => span.runId === runId && inRange(span, id)),
   }
 }
 
-function inRange(link: AncestryLink, id: number): boolean {
-  return id >= link.from && id <= link.through
+function inRange({ from, through }: OutputSpan, id: number): boolean {
+  return id >= from && id <= through
+}
+
+/** What the first run of a chain took over. */
+function adoptedOutput(runs: readonly RunFacts[], first: number | undefined): readonly OutputSpan[] {
+  const start = first === undefined ? undefined : recordsByRun(runs).get(first)?.start
+  return start?.kind === 'adopted' ? start.past : []
+}
+
+/** Spans of one run id that follow each other without a gap are one, so that the list does not grow with every restart. */
+function joined(newestFirst: readonly OutputSpan[]): OutputSpan[] {
+  const spans: OutputSpan[] = []
+  for (const { runId, from, through } of newestFirst) {
+    const newer = spans.at(-1)
+    if (newer?.runId === runId && newer.from === through + 1) spans[spans.length - 1] = { ...newer, from }
+    else spans.push({ runId, from, through })
+  }
+  return spans
 }
 
 function linksOf(

@@ -5,7 +5,7 @@
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { readManifest } from './manifest.ts'
-import type { Manifest, SegmentRef, SnapshotKind } from './manifest-types.ts'
+import type { AdoptedSnapshot, Manifest, SegmentRef, SnapshotKind } from './manifest-types.ts'
 import { MANIFESTS, parseManifestName } from './object-names.ts'
 
 export interface ManifestFile {
@@ -28,6 +28,7 @@ export interface SnapshotFacts {
   readonly parallelism: number
   readonly manifestSizeBytes: number
   readonly segments: readonly SegmentRef[]
+  readonly forkedFrom?: AdoptedSnapshot | undefined
 }
 
 export interface FolderListing {
@@ -106,6 +107,7 @@ export function isDamage(error: unknown): error is MillraceError {
 }
 
 function factsOf(manifest: Manifest, manifestSizeBytes: number): SnapshotFacts {
-  const { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, segments } = manifest
-  return { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, manifestSizeBytes, segments }
+  const { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, segments, forkedFrom } = manifest
+  const facts = { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, segments, forkedFrom }
+  return { ...facts, manifestSizeBytes }
 }

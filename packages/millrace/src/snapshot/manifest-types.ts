@@ -13,6 +13,8 @@ export interface Manifest {
   readonly id: number
   readonly kind: SnapshotKind
   readonly job: string
+  /** Where it comes from, if it was taken over from another folder: all but run, lineage and names of segments is as it was there. */
+  readonly forkedFrom?: AdoptedSnapshot
   /** The run (runs/NNNNNN.json) that made it, that run's id and lineage, and the lock token it held. */
   readonly run: number
   readonly runId: string
@@ -36,6 +38,13 @@ export interface Manifest {
   readonly segments: readonly SegmentRef[]
   /** Event time reached, per event-time transformation and split (checkpoint/compose.ts says which). */
   readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
+}
+
+/** A snapshot of another folder, as it is called there. */
+export interface AdoptedSnapshot {
+  readonly job: string
+  readonly kind: SnapshotKind
+  readonly id: number
 }
 
 export interface OperatorSnapshot {

@@ -105,14 +105,27 @@ export function checkVersion(fields: Fields, file: string, format: string, versi
   throw new MillraceError('SNAPSHOT_VERSION', message, { context: { file, found, supported: version } })
 }
 
+/** @throws SNAPSHOT_DAMAGED */
+export function checkAdopted(from: Fields): void {
+  from.text('job')
+  from.oneOf('kind', ['checkpoint', 'savepoint'])
+  from.integer('id', 1)
+}
+
+/** @throws SNAPSHOT_DAMAGED */
+export function checkRunId(fields: Fields): void {
+  if (!/^[0-9a-f]{8}$/.test(fields.text('runId'))) fields.fail('runId', '8 hexadecimal digits')
+}
+
 function checkHeader(fields: Fields, file: string): void {
   const id = fields.integer('id', 1)
   const kind = fields.oneOf('kind', ['checkpoint', 'savepoint'])
   const named = parseManifestName(file.slice(file.lastIndexOf('/') + 1))
   if (named !== undefined && (named.id !== id || named.kind !== kind))
     throw damaged(file, `holds the ${kind} ${id}, which is not what its name says`)
+  if (fields.has('forkedFrom')) checkAdopted(fields.object('forkedFrom'))
   fields.integer('run', 1)
-  if (!/^[0-9a-f]{8}$/.test(fields.text('runId'))) fields.fail('runId', '8 hexadecimal digits')
+  checkRunId(fields)
   fields.integer('lineage', 1)
   fields.integer('token', 1)
   fields.integer('createdAtMs')

@@ -110,12 +110,16 @@ function continueRun(facts: StartFacts, record: RunRecord, end: RunEnd | undefin
 }
 
 function freshStart(facts: StartFacts, reason: FreshStart['reason']): FreshStart {
-  const lineages = [
-    ...recordsByRun(facts.runs).values(),
-    ...facts.manifests.filter(isReadable).map(({ facts: { lineage } }) => ({ lineage })),
-  ]
-  const lineage = Math.max(0, ...lineages.map(fact => fact.lineage)) + 1
+  const lineage = nextLineage(facts.runs, facts.manifests)
   return { ...newRun(facts, lineage), kind: 'fresh', reason, inheritedRunId: undefined }
+}
+
+export function nextLineage(runs: readonly RunFacts[], manifests: readonly ManifestFile[]): number {
+  const lineages = [
+    ...recordsByRun(runs).values(),
+    ...manifests.filter(isReadable).map(({ facts: { lineage } }) => ({ lineage })),
+  ]
+  return Math.max(0, ...lineages.map(fact => fact.lineage)) + 1
 }
 
 function restoringStart(facts: StartFacts, chosen: Readable, skipped: readonly SkippedSnapshot[]): RestoringStart {
@@ -133,7 +137,7 @@ function restoringStart(facts: StartFacts, chosen: Readable, skipped: readonly S
 
 function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 'inheritedRunId'> {
   return {
-    run: Math.max(0, ...runs.map(({ run }) => run)) + 1,
+    run: nextRun(runs, manifests),
     lineage,
     previousLineage: previousLineageOf(runs, lineage),
     firstCheckpointId: nextCheckpointId(runs, manifests),
@@ -143,6 +147,12 @@ function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 
 function previousLineageOf(runs: readonly RunFacts[], lineage: number): number | undefined {
   const before = [...recordsByRun(runs).values()].filter(record => record.lineage !== lineage)
   return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
+}
+
+/** The run after all that ever were, also one that died between its adopted snapshot and its record. */
+export function nextRun(runs: readonly RunFacts[], manifests: readonly ManifestFile[]): number {
+  const makers = manifests.filter(isReadable).map(({ facts }) => facts.run)
+  return Math.max(0, ...runs.map(({ run }) => run), ...makers) + 1
 }
 
 /** The id after all that ever were: of manifests by their names alone, of those gone since by what the runs say. */
@@ -213,12 +223,12 @@ function skippedOf({ kind, id, facts }: ManifestFile): SkippedSnapshot[] {
 
 /** The newest snapshot that the run is known to have had, if it is gone and nothing newer is there. */
 function missingNewest(
-  { start }: RunRecord,
+  { start, firstCheckpointId }: RunRecord,
   end: RunEnd | undefined,
   candidates: readonly ManifestFile[],
   chosen: ManifestFile | undefined,
 ): SkippedSnapshot[] {
-  const restored = start.kind === 'restored' ? start.snapshot.id : 0
+  const restored = start.kind === 'restored' ? start.snapshot.id : start.kind === 'adopted' ? firstCheckpointId : 0
   const last = Math.max(restored, end?.lastCheckpointId ?? 0)
   if (last === 0 || (chosen?.id ?? 0) >= last || candidates.some(({ id }) => id >= last)) return []
   const kind = start.kind === 'restored' && last === restored ? start.snapshot.kind : 'checkpoint'

@@ -10,8 +10,8 @@ import { MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { Fields } from './fields.ts'
-import { checkVersion, readSealed } from './manifest.ts'
-import type { SnapshotKind } from './manifest-types.ts'
+import { checkAdopted, checkRunId, checkVersion, readSealed } from './manifest.ts'
+import type { AdoptedSnapshot, SnapshotKind } from './manifest-types.ts'
 import { parseRunName, RUNS, runEndName, runName } from './object-names.ts'
 import { damaged, sealJson, unsealJson } from './sealed-json.ts'
 
@@ -38,8 +38,21 @@ export interface RunRecord {
   readonly maxParallelism: number
 }
 
-/** What a run started from. `run` is the run that made the snapshot. A fresh run may inherit its run id: see recover.ts, 'continued'. */
-export type RunStart = { readonly kind: 'fresh' } | { readonly kind: 'restored'; readonly snapshot: RestoredSnapshot }
+/**
+ * What a run started from. `run` is the run that made the snapshot. A fresh run may inherit its run id: see recover.ts, 'continued'.
+ * A run that adopts reads no record: all it does is to take over a snapshot of another folder as its first (adopt.ts).
+ */
+export type RunStart =
+  | { readonly kind: 'fresh' }
+  | { readonly kind: 'restored'; readonly snapshot: RestoredSnapshot }
+  | { readonly kind: 'adopted'; readonly from: AdoptedSnapshot; readonly past: readonly OutputSpan[] }
+
+/** Output that was prepared for these checkpoints, from … through, under a run id. */
+export interface OutputSpan {
+  readonly runId: string
+  readonly from: number
+  readonly through: number
+}
 
 export interface RestoredSnapshot {
   readonly kind: SnapshotKind
@@ -138,20 +151,31 @@ export function decodeRunRecord(bytes: Uint8Array, expected: Expected): RunRecor
   const file = runName(expected.run)
   const { object, fields } = open(bytes, file, RUN_FORMAT, expected)
   fields.integer('token', 1)
-  if (!/^[0-9a-f]{8}$/.test(fields.text('runId'))) fields.fail('runId', '8 hexadecimal digits')
+  checkRunId(fields)
   fields.integer('lineage', 1)
   const firstCheckpointId = fields.integer('firstCheckpointId', 1)
   fields.integer('startedAtMs')
   fields.text('millrace')
   fields.integer('maxParallelism', 1)
-  const start = fields.object('start')
-  if (start.oneOf('kind', ['fresh', 'restored']) === 'restored') {
+  checkStart(fields.object('start'), firstCheckpointId, expected.run)
+  return object as unknown as RunRecord
+}
+
+function checkStart(start: Fields, firstCheckpointId: number, run: number): void {
+  const kind = start.oneOf('kind', ['fresh', 'restored', 'adopted'])
+  if (kind === 'restored') {
     const snapshot = start.object('snapshot')
     snapshot.oneOf('kind', ['checkpoint', 'savepoint'])
     snapshot.integer('id', 1, firstCheckpointId - 1)
-    snapshot.integer('run', 1, expected.run - 1)
+    snapshot.integer('run', 1, run - 1)
   }
-  return object as unknown as RunRecord
+  if (kind === 'adopted') {
+    checkAdopted(start.object('from'))
+    for (const span of start.objects('past')) {
+      checkRunId(span)
+      span.integer('through', span.integer('from', 1))
+    }
+  }
 }
 
 /** @throws SNAPSHOT_DAMAGED, SNAPSHOT_VERSION, SNAPSHOT_WRONG_JOB */

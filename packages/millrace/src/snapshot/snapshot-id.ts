@@ -16,6 +16,11 @@ export function formatSnapshotId(kind: SnapshotKind, id: number): string {
 
 const NAME = /^(?:([a-z0-9][a-z0-9._-]{0,63})\/)?(?:latest|(chk|sp)-0*([1-9]\d{0,14}))$/
 
+/** Whether the text names a snapshot of a job's folder in the storage, and so is no path. */
+export function isSnapshotName(text: string): boolean {
+  return NAME.test(text)
+}
+
 /** Nothing is looked up: the snapshot need not exist. @throws SNAPSHOT_NOT_FOUND for a text that cannot name one */
 export function parseSnapshotRef(text: string): SnapshotRef {
   const match = NAME.exec(text)

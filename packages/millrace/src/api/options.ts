@@ -42,8 +42,11 @@ export interface CheckpointingOptions {
   readonly minPause?: Duration
   /** Failed checkpoints in a row that the job survives. Default 10. */
   readonly tolerableFailures?: number
-  /** How many checkpoints are kept. Default 3. */
-  readonly retain?: number
+  /**
+   * How many checkpoints are kept: the newest ones, and with a ladder also the newest of each of the last hours and days that have one.
+   * Default 3.
+   */
+  readonly retain?: number | { readonly last?: number; readonly hourly?: number; readonly daily?: number }
   /** What becomes of the checkpoints when the job is cancelled. Default `retain`. */
   readonly onCancel?: 'retain' | 'delete'
   /** What becomes of them when a bounded job has finished. Default `delete`. */

@@ -81,7 +81,11 @@ export const OPTIONS = {
   'checkpointing.timeout': { type: duration(1), default: 600_000 },
   'checkpointing.minPause': { type: duration(0), default: 0 },
   'checkpointing.tolerableFailures': { type: whole(0, Infinity), default: 10 },
-  'checkpointing.retain': { type: whole(1, Infinity), default: 3 },
+  /** Short for `retain.last` alone. */
+  'checkpointing.retain': { type: whole(1, Infinity), default: undefined },
+  'checkpointing.retain.last': { type: whole(1, Infinity), default: 3 },
+  'checkpointing.retain.hourly': { type: whole(0, Infinity), default: 0 },
+  'checkpointing.retain.daily': { type: whole(0, Infinity), default: 0 },
   'checkpointing.onCancel': { type: oneOf('retain', 'delete'), default: 'retain' },
   'checkpointing.onFinish': { type: oneOf('retain', 'delete'), default: 'delete' },
   'checkpointing.incremental': { type: boolean, default: true },

@@ -36,7 +36,7 @@ test('with nothing said, every option has its documented default', () => {
       timeoutMs: 600_000,
       minPauseMs: 0,
       tolerableFailures: 10,
-      retain: 3,
+      retain: { last: 3, hourly: 0, daily: 0 },
       onCancel: 'retain',
       onFinish: 'delete',
       incremental: true,
@@ -67,7 +67,7 @@ test('the strongest source wins: run, command line, --set, environment, config, 
   const sources: { -readonly [K in keyof OptionSources]: any } = {}
   for (const [name, value, expected] of layers) {
     sources[name] = value
-    assert.equal(resolveOptions(sources).checkpointing.retain, expected, name)
+    assert.equal(resolveOptions(sources).checkpointing.retain.last, expected, name)
   }
 })
 
@@ -77,7 +77,7 @@ test('a source that says only one option of a group leaves the others to weaker 
     config: { checkpointing: { interval: '30s' } },
     cli: { checkpointing: { interval: undefined } },
   })
-  assert.deepEqual([checkpointing.intervalMs, checkpointing.retain, checkpointing.timeoutMs], [30_000, 7, 600_000])
+  assert.deepEqual([checkpointing.intervalMs, checkpointing.retain.last, checkpointing.timeoutMs], [30_000, 7, 600_000])
 })
 
 test('of several --set of one option the last one counts', () => {
@@ -113,7 +113,7 @@ test('texts are read as the type of the option', () => {
     timeoutMs: 5000,
     minPauseMs: 0,
     tolerableFailures: 0,
-    retain: 3,
+    retain: { last: 3, hourly: 0, daily: 0 },
     onCancel: 'delete',
     onFinish: 'retain',
     incremental: false,
@@ -160,7 +160,7 @@ test('every problem of every source is reported at once, with what was found and
     cli: { parallelism: 'many' },
     set: ['checkpointing.interval=soon', 'checkpointing.retian=5', 'nonsense'],
     env: { MILLRACE_RESTART_JITTER: '2' },
-    config: { checkpointing: { retain: { last: 3 } }, stateBackend: 'redis' },
+    config: { checkpointing: { retain: { last: 0 } }, stateBackend: 'redis' },
     job: { checkpointing: { incremental: 'yes' }, restart: { multiplier: 0.5 } } as unknown as JobOptions,
   }
   assert.deepEqual(problemPaths(sources).toSorted(), [
@@ -333,4 +333,18 @@ test('beyond the loopback the control API wants a token, wherever that comes fro
   for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', '::1']) {
     assert.equal(resolveOptions({ env: { MILLRACE_HOST: host } }).host, host)
   }
+})
+
+test('retain is a number or a ladder; a number takes the place of a weaker ladder, and a stronger ladder adds to a number', () => {
+  const ladder = { checkpointing: { retain: { last: 2, hourly: 24, daily: 7 } } }
+  const retainOf = (sources: OptionSources) => resolveOptions(sources).checkpointing.retain
+  assert.deepEqual(retainOf({ job: ladder }), { last: 2, hourly: 24, daily: 7 })
+  assert.deepEqual(retainOf({ job: { checkpointing: { retain: { hourly: 24 } } } }), { last: 3, hourly: 24, daily: 0 })
+  assert.deepEqual(retainOf({ job: ladder, set: ['checkpointing.retain=5'] }), { last: 5, hourly: 0, daily: 0 })
+  const env = { MILLRACE_CHECKPOINTING_RETAIN_DAILY: '30' }
+  assert.deepEqual(retainOf({ job: { checkpointing: { retain: 4 } }, env }), { last: 4, hourly: 0, daily: 30 })
+  assert.deepEqual(
+    problemPaths({ job: { checkpointing: { retain: { last: 0, weekly: 4 } } } as unknown as JobOptions }),
+    ['checkpointing.retain.last (defineJob)', 'checkpointing.retain.weekly (defineJob)'],
+  )
 })

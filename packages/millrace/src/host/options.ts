@@ -4,6 +4,7 @@
  */
 import { MillraceError } from '../base/errors.ts'
 import type { JobOptions, Params } from '../api/index.ts'
+import type { RetentionLadder } from '../snapshot/retention-ladder.ts'
 import { closest } from './closest.ts'
 import { isLoopback } from './loopback.ts'
 import { setParam, type ParamValues } from './job-params.ts'
@@ -49,7 +50,7 @@ export interface ResolvedCheckpointing {
   readonly timeoutMs: number
   readonly minPauseMs: number
   readonly tolerableFailures: number
-  readonly retain: number
+  readonly retain: RetentionLadder
   readonly onCancel: 'retain' | 'delete'
   readonly onFinish: 'retain' | 'delete'
   readonly incremental: boolean
@@ -146,7 +147,15 @@ function setOption(values: Map<OptionPath, OptionValue>, setting: Setting, probl
   }
   const parsed = OPTIONS[path].type.parse(value)
   if (parsed === undefined) problems.push({ path, source, found: shown(value), allowed: OPTIONS[path].type.allowed })
+  else if (path === 'checkpointing.retain') retainLast(values, parsed)
   else values.set(path, parsed)
+}
+
+/** A number is a whole ladder, so it takes the place of one that a weaker source describes. */
+function retainLast(values: Map<OptionPath, OptionValue>, last: OptionValue): void {
+  values.set('checkpointing.retain.last', last)
+  values.delete('checkpointing.retain.hourly')
+  values.delete('checkpointing.retain.daily')
 }
 
 /** `retian` and `checkpointing.retian` both mean `checkpointing.retain`. */
@@ -202,7 +211,11 @@ function fill(
       timeoutMs: get('checkpointing.timeout'),
       minPauseMs: get('checkpointing.minPause'),
       tolerableFailures: get('checkpointing.tolerableFailures'),
-      retain: get('checkpointing.retain'),
+      retain: {
+        last: get('checkpointing.retain.last'),
+        hourly: get('checkpointing.retain.hourly'),
+        daily: get('checkpointing.retain.daily'),
+      },
       onCancel: get('checkpointing.onCancel'),
       onFinish: get('checkpointing.onFinish'),
       incremental: get('checkpointing.incremental'),

@@ -1,20 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import { restored, sampleRunFacts } from '../testing/snapshot-samples.ts'
 import { decideRetention, type RetentionPolicy } from './retention.ts'
 import type { RunFacts } from './run-record.ts'
 
 type Facts = Parameters<typeof decideRetention>[0][number]
 
-const chk = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'checkpoint', id, run, lineage })
-const sp = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'savepoint', id, run, lineage })
+const chk = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'checkpoint', id, run, lineage, createdAtMs: 0 })
+const sp = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'savepoint', id, run, lineage, createdAtMs: 0 })
 
 function kept(
   snapshots: readonly Facts[],
-  policy: Partial<RetentionPolicy> = {},
+  { retain = 2, ...policy }: Partial<Omit<RetentionPolicy, 'retain'>> & { readonly retain?: number } = {},
   runs: readonly RunFacts[] = [sampleRunFacts(1)],
 ): number[] {
-  const verdicts = decideRetention(snapshots, runs, { retain: 2, previousLineage: undefined, pinned: [], ...policy })
+  const ladder = { last: retain, hourly: 0, daily: 0 }
+  const verdicts = decideRetention(snapshots, runs, {
+    retain: ladder,
+    previousLineage: undefined,
+    pinned: [],
+    ...policy,
+  })
   return snapshots.filter((_, i) => verdicts[i].keep).map(({ id }) => id)
 }
 
@@ -60,4 +67,65 @@ test('checkpoints of a run that ended without retaining them go, before others a
 
 test('at least one checkpoint is retained', () => {
   assert.throws(() => kept([chk(1)], { retain: 0 }), /assertion/)
+})
+
+test('the ladder keeps the newest checkpoint of each of the last hours and days that have one', () => {
+  const at = (id: number, time: string): Facts => ({ ...chk(id), createdAtMs: Date.parse(`2024-05-${time}:00Z`) })
+  const snapshots = [
+    at(1, '01T23:10'),
+    at(2, '01T23:50'),
+    at(3, '02T09:58'),
+    at(4, '02T10:20'),
+    at(5, '02T10:40'),
+    at(6, '03T11:10'),
+    at(7, '03T11:50'),
+    at(8, '03T12:05'),
+    at(9, '03T12:06'),
+    at(10, '03T12:07'),
+  ]
+  const keptBy = (last: number, hourly: number, daily: number): string[] =>
+    decideRetention(snapshots, [sampleRunFacts(1)], {
+      retain: { last, hourly, daily },
+      previousLineage: undefined,
+      pinned: [],
+    }).flatMap(({ keep, reason }, i) => (keep ? [`${snapshots[i].id} ${reason}`] : []))
+  assert.deepEqual(keptBy(2, 0, 0), ['9 recent', '10 recent'])
+  assert.deepEqual(keptBy(2, 3, 0), ['5 hourly', '7 hourly', '9 recent', '10 recent'])
+  assert.deepEqual(keptBy(1, 3, 3), ['2 daily', '5 hourly', '7 hourly', '10 recent'])
+  assert.deepEqual(keptBy(1, 100, 100), ['2 hourly', '3 hourly', '5 hourly', '7 hourly', '10 recent'])
+})
+
+test('a ladder keeps at most last + hourly + daily checkpoints, the newest among them, and only ever loses more by time', () => {
+  const gapsMs = fc.array(fc.integer({ min: 0, max: 30 * 3_600_000 }), { minLength: 1, maxLength: 60 })
+  const ladder = fc.record({
+    last: fc.integer({ min: 1, max: 4 }),
+    hourly: fc.integer({ min: 0, max: 5 }),
+    daily: fc.integer({ min: 0, max: 5 }),
+  })
+  fc.assert(
+    fc.property(gapsMs, ladder, (gaps, retain) => {
+      let nowMs = 0
+      let left: Facts[] = []
+      const all: Facts[] = []
+      const decide = (snapshots: readonly Facts[]): Facts[] => {
+        const verdicts = decideRetention(snapshots, [sampleRunFacts(1)], {
+          retain,
+          previousLineage: undefined,
+          pinned: [],
+        })
+        return snapshots.filter((_, i) => verdicts[i].keep)
+      }
+      for (const [index, gap] of gaps.entries()) {
+        nowMs += gap
+        const made = { ...chk(index + 1), createdAtMs: nowMs }
+        all.push(made)
+        left = decide([...left, made])
+        assert.equal(left.at(-1), made)
+        assert.ok(left.length <= retain.last + retain.hourly + retain.daily)
+        // Dropping step by step comes to the same as deciding over all that ever were.
+        assert.deepEqual(left, decide(all))
+      }
+    }),
+    { numRuns: 200 },
+  )
 })

@@ -1,42 +1,36 @@
 /**
  * Which snapshots stay. Pure: what is known of the job -> every manifest kept or dropped, with the reason.
  *
- * - Kept: savepoints, which only their owner deletes; what is pinned, such as the snapshot being restored; the newest `retain`
- *   checkpoints of the whole job; the newest checkpoint of the previous lineage, for a way back from a fresh start.
+ * - Kept: savepoints, which only their owner deletes; what is pinned, such as the snapshot being restored; the
+ *   checkpoints of the whole job that the ladder `retain` says (retention-ladder.ts); the newest checkpoint of the previous lineage, for a way back from a fresh start.
  * - Dropped whatever the number: strays of fenced processes; checkpoints of a lineage that ended without retaining them.
  *
- * The newest snapshot of the current lineage is never dropped, since ids grow and `retain` is at least 1.
+ * The newest snapshot of the current lineage is never dropped, since ids grow and the ladder keeps at least the last one.
  */
 import { assert } from '../base/assert.ts'
 import { isMillraceError } from '../base/errors.ts'
 import { isStray } from './lineage.ts'
 import type { SnapshotFacts } from './manifest-folder.ts'
 import type { SnapshotId } from './object-names.ts'
+import { type RetentionLadder, type Rung, rungsOf } from './retention-ladder.ts'
 import type { RunFacts } from './run-record.ts'
 
 export interface RetentionPolicy {
-  /** How many checkpoints stay; at least 1. */
-  readonly retain: number
+  /** How many checkpoints stay. */
+  readonly retain: RetentionLadder
   readonly previousLineage: number | undefined
   /** Kept in any case. */
   readonly pinned: readonly Pick<SnapshotId, 'id'>[]
 }
 
-export type RetentionReason =
-  | 'savepoint'
-  | 'pinned'
-  | 'recent'
-  | 'previous lineage'
-  | 'stray'
-  | 'not retained'
-  | 'subsumed'
+export type RetentionReason = 'savepoint' | 'pinned' | Rung | 'previous lineage' | 'stray' | 'not retained' | 'subsumed'
 
 export interface RetentionVerdict {
   readonly keep: boolean
   readonly reason: RetentionReason
 }
 
-type Facts = Pick<SnapshotFacts, 'kind' | 'id' | 'run' | 'lineage'>
+type Facts = Pick<SnapshotFacts, 'kind' | 'id' | 'run' | 'lineage' | 'createdAtMs'>
 
 /** A verdict per snapshot, in the given order. */
 export function decideRetention(
@@ -44,19 +38,20 @@ export function decideRetention(
   runs: readonly RunFacts[],
   policy: RetentionPolicy,
 ): RetentionVerdict[] {
-  assert(Number.isInteger(policy.retain) && policy.retain >= 1, 'at least one checkpoint is retained')
+  assert(policy.retain.last >= 1, 'at least one checkpoint is retained')
   const pinned = new Set(policy.pinned.map(({ id }) => id))
   const countable = snapshots
     .filter(snapshot => snapshot.kind === 'checkpoint' && !isStray(runs, snapshot) && !isGivenUp(snapshot, runs))
     .toSorted((a, b) => b.id - a.id)
-  const recent = new Set(countable.slice(0, policy.retain).map(({ id }) => id))
+  const rungs = rungsOf(countable, policy.retain)
   const previous = countable.find(({ lineage }) => lineage === policy.previousLineage)?.id
 
   return snapshots.map(snapshot => {
     if (pinned.has(snapshot.id)) return { keep: true, reason: 'pinned' }
     if (isStray(runs, snapshot)) return { keep: false, reason: 'stray' }
     if (snapshot.kind === 'savepoint') return { keep: true, reason: 'savepoint' }
-    if (recent.has(snapshot.id)) return { keep: true, reason: 'recent' }
+    const rung = rungs.get(snapshot.id)
+    if (rung !== undefined) return { keep: true, reason: rung }
     if (snapshot.id === previous) return { keep: true, reason: 'previous lineage' }
     return { keep: false, reason: isGivenUp(snapshot, runs) ? 'not retained' : 'subsumed' }
   })

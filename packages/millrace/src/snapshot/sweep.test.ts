@@ -5,10 +5,13 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { type Failpoint, onFailpoint } from '../base/failpoint.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
-import { putSnapshots, sampleManifest, sampleSegment } from '../testing/snapshot-samples.ts'
+import { putSnapshots, restored, sampleManifest, sampleRunFacts, sampleSegment } from '../testing/snapshot-samples.ts'
+import { fsck } from './fsck.ts'
 import { ManifestFolder } from './manifest-folder.ts'
 import { encodeManifest } from './manifest.ts'
 import { manifestName } from './object-names.ts'
+import { decideRetention } from './retention.ts'
+import type { RunFacts } from './run-record.ts'
 import { sealJson } from './sealed-json.ts'
 import { sweep, type SweepOptions, type SweepReport } from './sweep.ts'
 
@@ -252,4 +255,81 @@ test('whatever is kept stays complete, and nothing else stays', async () => {
     }),
     { numRuns: 50 },
   )
+})
+
+test('a process that dies at any point of a sweep leaves all of the garbage or less, and never a file missing', async context => {
+  context.after(() => onFailpoint(undefined))
+  const garbage = async (store: FaultyStore): Promise<string[]> => {
+    const { intact, findings } = await fsck(store, 'job', { verify: (folder, ref) => folder.read(ref.file) })
+    assert.equal(intact, true)
+    return findings.map(({ file }) => file)
+  }
+  let deaths = 0
+  for (let hasDied = true; hasDied; deaths += 1) {
+    const store = makeStore()
+    await putSnapshots(store, [checkpoint(1), checkpoint(2), checkpoint(3), checkpoint(4)])
+    for (const name of ['segments/5-8.seg', 'segments/5-9.seg']) await store.publish(name, new Uint8Array(1))
+    const before = await names(store)
+    let left = deaths
+    hasDied = false
+    onFailpoint(() => {
+      if (left-- > 0) return
+      hasDied = true
+      throw new Error('died')
+    })
+    await run(store, { decide: keepFrom(4) }).catch((error: Error) => assert.equal(error.message, 'died'))
+    onFailpoint(undefined)
+    const after = await names(store)
+    assert.ok(after.every(name => before.includes(name)))
+    await garbage(store)
+    await run(store, { decide: keepFrom(4) })
+    assert.deepEqual(await garbage(store), [])
+    assert.deepEqual(await names(store), ['manifests/chk-000000000004.json', 'segments/5-1.seg', 'segments/5-4.seg'])
+  }
+  // Two points for each of three manifests and four segments, and the sweep that nothing disturbed.
+  assert.equal(deaths, 2 * (3 + 4) + 1)
+})
+
+test('files and bytes stay bounded over 10,000 checkpoints with a ladder, savepoints and crashes', async () => {
+  const store = makeStore()
+  const ladder = { last: 3, hourly: 5, daily: 2 }
+  const runs: RunFacts[] = []
+  const EVERY_MS = 60_000
+  const SAVEPOINTS = 4
+  let folder = new ManifestFolder(store, 'job')
+  let layers: ReturnType<typeof sampleSegment>[] = []
+  let most = { manifests: 0, segments: 0, bytes: 0 }
+  for (let id = 1; id <= 10_000; id += 1) {
+    const token = 1 + Math.floor(id / 500)
+    // Every 500th one is the first after a crash, which left a segment behind that nobody names.
+    if (id % 500 === 0 || id === 1) {
+      runs.push(sampleRunFacts(token, { firstCheckpointId: id, ...(id > 1 && restored(id - 1, token - 1)) }))
+      folder = new ManifestFolder(store, 'job')
+      await store.publish(`segments/${token}-${id + 20_000}.seg`, new Uint8Array(1000))
+    }
+    const own = sampleSegment(`segments/${token}-${id}.seg`, { checkpoint: id, base: id % 8 === 1 })
+    layers = own.base ? [own] : [own, ...layers]
+    const manifest = { ...sampleManifest({ id, token, run: token, segments: layers }), createdAtMs: id * EVERY_MS }
+    const isSavepoint = id % (10_000 / SAVEPOINTS) === 0
+    await putSnapshots(store, [isSavepoint ? { ...manifest, kind: 'savepoint' } : manifest])
+    const policy = { retain: ladder, previousLineage: undefined, pinned: [] }
+    await run(store, { token, folder, decide: snapshots => decideRetention(snapshots, runs, policy) })
+    if (id % 100 === 0) {
+      const segments = await store.list('segments')
+      most = {
+        manifests: Math.max(most.manifests, (await store.list('manifests')).length),
+        segments: Math.max(most.segments, segments.length),
+        bytes: Math.max(
+          most.bytes,
+          segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+        ),
+      }
+    }
+  }
+  const snapshots = ladder.last + ladder.hourly + ladder.daily + SAVEPOINTS
+  assert.ok(most.manifests <= snapshots, JSON.stringify(most))
+  assert.ok(most.segments <= snapshots * 8, JSON.stringify(most))
+  assert.ok(most.bytes <= snapshots * 8 * 100, JSON.stringify(most))
+  const report = await fsck(store, 'job', { verify: (from, ref) => from.read(ref.file) })
+  assert.deepEqual([report.findings, report.checked.manifests], [[], 12])
 })

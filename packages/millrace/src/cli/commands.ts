@@ -5,6 +5,7 @@ import type { Answer } from './answer.ts'
 import type { DeleteFlags } from './delete.ts'
 import type { ForkFlags } from './fork.ts'
 import type { OutputOptions } from './output.ts'
+import type { PruneFlags } from './prune.ts'
 import type { RunFlags } from './run.ts'
 import type { StorageFlags } from './storage.ts'
 
@@ -41,6 +42,7 @@ export function commandLine(print: Print): Command {
   addInspect(program, print)
   addFork(program, print)
   addDelete(program, print)
+  addPrune(program, print)
   addFsck(program, print)
   addExplain(program, print)
   return program
@@ -201,6 +203,23 @@ function addDelete(program: Command, print: Print): void {
     .action(async (snapshot: string, flags: Partial<OutputOptions> & DeleteFlags) => {
       const { deleteSnapshot } = await import('./delete.ts')
       print(await deleteSnapshot(snapshot, flags), outputOf(flags))
+    })
+}
+
+function addPrune(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('prune <job>')))
+    .summary('clear up what nothing of a job needs')
+    .description(
+      'Deletes what the next run of a job would clear up: what crashes left, checkpoints that were not to be retained, segments that no\n' +
+        'snapshot names. Savepoints stay: millrace delete takes one by its name. The job must not be running.',
+    )
+    .option('--retain <n>', 'also delete checkpoints beyond the newest N')
+    .option('--dry-run', 'list what would go, and why')
+    .option('-y, --yes', 'do not ask')
+    .addHelpText('after', example('prune word-count --dry-run'))
+    .action(async (job: string, flags: Partial<OutputOptions> & PruneFlags) => {
+      const { prune } = await import('./prune.ts')
+      print(await prune(job, flags), outputOf(flags))
     })
 }
 

@@ -2,15 +2,16 @@
  * `millrace delete SNAPSHOT`: one snapshot by its name, and the segments that no other one names. It takes the job's lock, so that a
  * running job cannot lose what it stands on, and neither can anything be deleted by two at once.
  */
-import { createInterface } from 'node:readline/promises'
 import { MillraceError } from '../base/errors.ts'
 import { acquireLock, type JobLock } from '../host/lock.ts'
 import { currentProcess } from '../host/process-identity.ts'
+import { lockClockOf, systemWorld } from '../host/world.ts'
 import { listSnapshots, type SnapshotListing } from '../snapshot/catalogue.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
 import { formatSnapshotId, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import { sweep, type SweepReport } from '../snapshot/sweep.ts'
 import type { Answer } from './answer.ts'
+import { confirm } from './confirm.ts'
 import { locateSnapshot, type SnapshotPlace, type StorageFlags } from './storage.ts'
 import { formatAge, formatBytes, formatNumberOf } from './units.ts'
 
@@ -29,10 +30,10 @@ export async function deleteSnapshot(text: string, flags: DeleteFlags): Promise<
   const { store, job } = place
   const asked = await choose(place)
   const name = `${job}/${asked.victim.name}`
-  if (flags.yes !== true && !(await confirmed(name, asked))) {
+  if (flags.yes !== true && !(await confirm(questionOf(name, asked), `deleting ${name}`))) {
     return { json: { deleted: null }, text: '', notes: ['nothing was deleted'] }
   }
-  const lock = await acquireLock(store, currentProcess(), CLOCK, { job, wait: false })
+  const lock = await acquireLock(store, currentProcess(), lockClockOf(systemWorld), { job, wait: false })
   try {
     // A run may have come and gone since.
     const { victim, isNext } = await choose(place)
@@ -43,8 +44,6 @@ export async function deleteSnapshot(text: string, flags: DeleteFlags): Promise<
     await lock.release()
   }
 }
-
-const CLOCK = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)) }
 
 interface Choice {
   readonly victim: SnapshotListing
@@ -65,28 +64,12 @@ async function choose({ store, job, ref }: SnapshotPlace): Promise<Choice> {
   return { victim, isNext: victim === all.find(({ details }) => details?.standing === 'current') }
 }
 
-async function confirmed(name: string, { victim: { details }, isNext }: Choice): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new MillraceError(
-      'CONFIRMATION_NEEDED',
-      `deleting ${name} needs a confirmation, and there is no terminal to ask on`,
-      {
-        hint: 'Pass --yes to delete without being asked.',
-      },
-    )
-  }
+function questionOf(name: string, { victim: { details }, isNext }: Choice): string {
   const what =
     details === undefined
       ? 'cannot be read'
       : `${formatAge(details.createdAtMs, Date.now())} old, ${formatBytes(details.totalBytes)}`
-  const warning = isNext ? ' The next run would start from it.' : ''
-  const questions = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await questions.question(`Delete ${name} (${what})?${warning} [y/N] `)
-    return /^y(es)?$/i.test(answer.trim())
-  } finally {
-    questions.close()
-  }
+  return `Delete ${name} (${what})?${isNext ? ' The next run would start from it.' : ''}`
 }
 
 async function sweepUnnamed({ store, job }: SnapshotPlace, lock: JobLock): Promise<SweepReport> {

@@ -112,19 +112,19 @@ async function outputBefore(store: SnapshotStore, { job, run, id, runId }: Manif
 async function takeSegments(
   source: SnapshotStore,
   segments: readonly SegmentRef[],
-  { store, takeSegmentName }: AdoptionTarget,
+  target: AdoptionTarget,
 ): Promise<SegmentRef[]> {
   const taken: SegmentRef[] = []
   try {
     for (const segment of segments) {
-      const file = takeSegmentName()
-      await store.copyFrom(source, segment.file, file)
+      const file = target.takeSegmentName()
+      await target.store.copyFrom(source, segment.file, file)
       taken.push({ ...segment, file })
     }
     return taken
   } catch (error) {
     // What stays is swept at the next start.
-    for (const { file } of taken) await store.remove(file).catch(() => undefined)
+    for (const { file } of taken) await target.store.remove(file).catch(() => undefined)
     throw error
   }
 }

@@ -41,33 +41,25 @@ export interface SweepReport {
   readonly stopped: { readonly file: string; readonly error: MillraceError } | undefined
 }
 
+/** What a sweep would take away now. */
+export interface SweepPlan {
+  readonly manifests: readonly DroppedManifest[]
+  readonly segments: readonly StoredObject[]
+  /** The manifest that could not be read: nothing may be deleted. */
+  readonly stopped: SweepReport['stopped']
+}
+
+export type DroppedManifest = SnapshotFacts & { readonly file: string }
+
 /** @throws FENCED, and STORE_FAILED when the store does; what was not deleted then is found by the next sweep */
 export async function sweep(store: SnapshotStore, options: SweepOptions): Promise<SweepReport> {
-  const listed = await store.list(SEGMENTS)
-  const live = new Set(options.liveSegments)
-  const listing = await options.folder.read()
-  const stopped = unreadable(listing)
+  const { manifests, segments, stopped } = await planSweep(store, options)
   if (stopped !== undefined) return { ...NOTHING, stopped }
-
-  const { kept, dropped } = divide(listing, options)
-  const named = new Set(kept.flatMap(({ segments }) => segments.map(({ file }) => file)))
-  const isGarbage = ({ name }: StoredObject): boolean => {
-    const file = `${SEGMENTS}/${name}`
-    const parsed = parseSegmentName(name)
-    return (
-      parsed !== undefined &&
-      parsed.token <= options.token &&
-      !named.has(file) &&
-      !live.has(file) &&
-      !options.liveSegments.has(file)
-    )
-  }
-  const removedManifests = await removeManifests(store, options, dropped)
-  const garbage = listed.filter(isGarbage)
-  const removedSegments = await removeSegments(store, options, garbage)
+  const removedManifests = await removeManifests(store, options, manifests)
+  const removedSegments = await removeSegments(store, options, segments)
   const freed = [
-    ...dropped.map(({ manifestSizeBytes }) => manifestSizeBytes),
-    ...garbage.map(({ sizeBytes }) => sizeBytes),
+    ...manifests.map(({ manifestSizeBytes }) => manifestSizeBytes),
+    ...segments.map(({ sizeBytes }) => sizeBytes),
   ]
   const left = options.leftovers ? await removeLeftovers(store, options) : { removedLocks: [], removedTemporaries: 0 }
   return {
@@ -81,9 +73,37 @@ export async function sweep(store: SnapshotStore, options: SweepOptions): Promis
 
 const NOTHING = { removedManifests: [], removedSegments: [], removedLocks: [], removedTemporaries: 0, freedBytes: 0 }
 
-type Dropped = SnapshotFacts & { readonly file: string }
+/** Reads only. @throws STORE_FAILED */
+export async function planSweep(
+  store: SnapshotStore,
+  options: Pick<SweepOptions, 'token' | 'folder' | 'decide' | 'liveSegments'>,
+): Promise<SweepPlan> {
+  const listed = await store.list(SEGMENTS)
+  const live = new Set(options.liveSegments)
+  const listing = await options.folder.read()
+  const stopped = unreadable(listing)
+  if (stopped !== undefined) return { manifests: [], segments: [], stopped }
 
-function divide({ manifests }: FolderListing, { decide }: SweepOptions): { kept: SnapshotFacts[]; dropped: Dropped[] } {
+  const { kept, dropped } = divide(listing, options.decide)
+  const named = new Set(kept.flatMap(({ segments }) => segments.map(({ file }) => file)))
+  const isGarbage = ({ name }: StoredObject): boolean => {
+    const file = `${SEGMENTS}/${name}`
+    const parsed = parseSegmentName(name)
+    return (
+      parsed !== undefined &&
+      parsed.token <= options.token &&
+      !named.has(file) &&
+      !live.has(file) &&
+      !options.liveSegments.has(file)
+    )
+  }
+  return { manifests: dropped, segments: listed.filter(isGarbage), stopped: undefined }
+}
+
+function divide(
+  { manifests }: FolderListing,
+  decide: SweepOptions['decide'],
+): { kept: SnapshotFacts[]; dropped: DroppedManifest[] } {
   const readable = manifests.flatMap(({ file, facts }) => (isMillraceError(facts) ? [] : [{ ...facts, file }]))
   const verdicts = decide(readable)
   return {
@@ -109,7 +129,7 @@ function unreadable({ manifests, unknown }: FolderListing): SweepReport['stopped
 async function removeManifests(
   store: SnapshotStore,
   { confirm, folder }: SweepOptions,
-  dropped: readonly Dropped[],
+  dropped: readonly DroppedManifest[],
 ): Promise<string[]> {
   if (dropped.length > 0) await confirm()
   for (const { file } of dropped) {

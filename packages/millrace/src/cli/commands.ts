@@ -78,6 +78,12 @@ function addRun(program: Command): void {
       [],
     )
     .option('--allow-dropped-state', 'state of the snapshot that the job has no place for may go')
+    .addOption(
+      new Option('--sinks <how>', 'dry-run: sinks count what they would write, and drop it').choices([
+        'commit',
+        'dry-run',
+      ]),
+    )
     .option('--supervise', 'run in a child process, and start it again whenever it dies')
     .addHelpText(
       'after',

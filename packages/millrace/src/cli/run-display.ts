@@ -1,4 +1,6 @@
 /** Shows a run while it goes on: messages and a progress line on standard error, or with --json events on standard output. */
+import type { SlotProgress } from '../checkpoint/mail.ts'
+import { DISCARDED } from '../host/dry-run.ts'
 import type { JobEvent, JobOutcome } from '../host/events.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { paint, warningText, type OutputOptions } from './output.ts'
@@ -14,6 +16,7 @@ export interface RunDisplayOptions extends OutputOptions {
   readonly job: string
   /** The snapshot was named with --from. */
   readonly isFrom: boolean
+  readonly isDryRun: boolean
 }
 
 export class RunDisplay {
@@ -26,6 +29,7 @@ export class RunDisplay {
   private recordsAtStart = 0
   private checkpoints = 0
   private snapshot: string | undefined
+  private discarded = 0
   private jsonProgressDueMs = 0
 
   constructor(options: RunDisplayOptions) {
@@ -115,6 +119,7 @@ export class RunDisplay {
 
   private progress(event: Extract<JobEvent, { type: 'progress' }>, nowMs: number): void {
     this.meter.report(event.progress, nowMs)
+    this.discarded = discardedIn(event.progress)
     if (!this.options.json || nowMs < this.jsonProgressDueMs) return
     this.jsonProgressDueMs = nowMs + JSON_PROGRESS_EVERY_MS
     process.stdout.write(`${JSON.stringify(progressJson(event, this.meter))}\n`)
@@ -129,6 +134,7 @@ export class RunDisplay {
       elapsedMs: Date.now() - this.startedAtMs,
       checkpoints: this.checkpoints,
       snapshot: this.snapshot,
+      discarded: this.options.isDryRun ? this.discarded : undefined,
     }
   }
 
@@ -136,4 +142,9 @@ export class RunDisplay {
     if (this.options.json) process.stdout.write(`${JSON.stringify(json())}\n`)
     else this.line.print(text())
   }
+}
+
+/** What the sinks of a dry run have dropped since the job started. */
+function discardedIn({ counters }: SlotProgress): number {
+  return Object.values(counters).reduce((sum, counter) => sum + (counter[DISCARDED] ?? 0), 0)
 }

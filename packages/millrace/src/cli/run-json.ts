@@ -58,5 +58,11 @@ export function restartingJson({ error, delayMs }: Extract<JobEvent, { type: 're
 }
 
 export function endedJson(outcome: string, summary: RunSummary): object {
-  return { type: 'ended', outcome, ...summary, snapshot: summary.snapshot ?? null }
+  return {
+    type: 'ended',
+    outcome,
+    ...summary,
+    snapshot: summary.snapshot ?? null,
+    discarded: summary.discarded ?? null,
+  }
 }

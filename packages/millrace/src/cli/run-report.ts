@@ -65,16 +65,20 @@ export interface RunSummary {
   readonly checkpoints: number
   /** The newest complete snapshot: made by this run, or what it started from. Once the job has finished it may be deleted. */
   readonly snapshot: string | undefined
+  /** Of a dry run: records that its sinks dropped. */
+  readonly discarded: number | undefined
 }
 
 export function endedLine(
   outcome: 'finished' | 'stopped' | 'cancelled' | 'already-finished',
   summary: RunSummary,
 ): string {
-  const { job, records, newRecords, elapsedMs, checkpoints, snapshot } = summary
+  const { job, records, newRecords, elapsedMs, checkpoints, snapshot, discarded } = summary
   if (outcome === 'already-finished') return `nothing to do: '${job}' has finished; --fresh runs it again`
   const ofThisRun = newRecords === records ? '' : `, ${formatCount(newRecords)} of them in this run,`
-  const facts = `${formatNumberOf(records, 'record')}${ofThisRun} in ${formatElapsed(elapsedMs)}, ${formatNumberOf(checkpoints, 'checkpoint')}`
+  const facts = `${formatNumberOf(records, 'record')}${ofThisRun} in ${formatElapsed(elapsedMs)}, ${formatNumberOf(checkpoints, 'checkpoint')}${
+    discarded === undefined ? '' : `; dry run: ${formatNumberOf(discarded, 'record')} for its sinks dropped`
+  }`
   if (outcome === 'stopped')
     return `stopped${snapshot === undefined ? '' : ` at ${snapshot}`}; run again to go on (${facts})`
   return `${outcome}: ${facts}`

@@ -30,6 +30,7 @@ export interface RunFlags extends OutputOptions {
   readonly from?: string
   readonly as?: string
   readonly allowDroppedState?: boolean
+  readonly sinks?: 'commit' | 'dry-run'
 }
 
 /** Resolves, with exit status 0 set, when the job has ended as it should. @throws whatever keeps it from starting, or makes it fail */
@@ -47,6 +48,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
     verbose: flags.verbose,
     job: name,
     isFrom: flags.from !== undefined,
+    isDryRun: flags.sinks === 'dry-run',
   })
   const stopper = new Stopper(display, supervisor)
   supervisor?.tell({ millrace: 'ready', restart: options.restart })
@@ -60,6 +62,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
       from: flags.from,
       allowDroppedState: flags.allowDroppedState,
       module,
+      sinks: flags.sinks,
       onEvent: event => {
         if (event.type === 'started') supervisor?.tell({ millrace: 'started' })
         display.receive(event)

@@ -7,6 +7,7 @@ import { planJob } from '../graph/index.ts'
 import { localStorage } from '../store/local/index.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import type { Storage } from '../store/contract.ts'
+import { withDrySinks } from './dry-run.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { inPlaceSlots } from './in-place-slot.ts'
 import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
@@ -35,6 +36,8 @@ export interface RunOptions<P extends Params = Params> extends JobOptions<P> {
    * Needed above parallelism 1.
    */
   readonly module?: string
+  /** `dry-run`: sinks count what they would write, and drop it. What is counted stands in the progress of `status()`. */
+  readonly sinks?: 'commit' | 'dry-run'
   /** Port of the control API on 127.0.0.1. Default: the job is controlled by this handle alone. */
   readonly port?: number
   /** The address that it listens on. Default: 127.0.0.1. Any beyond the loopback needs a token. */
@@ -68,9 +71,9 @@ export interface JobHandle {
 
 /** What `start` is given when a program runs the job: `run()` in control/run.ts. @throws OPTION_INVALID, BACKEND_UNSUPPORTED */
 export function startOptionsOf<P extends Params>(job: JobDefinition<P>, options: RunOptions<P>): StartOptions {
-  const { storage, as, fresh, from, allowDroppedState, module, onEvent, ...jobOptions } = options
+  const { storage, as, fresh, from, allowDroppedState, module, sinks, onEvent, ...jobOptions } = options
   const resolved = resolveOptions({ run: jobOptions, env: process.env, job: job.options })
-  return { job, options: resolved, storage, as, fresh, from, allowDroppedState, module, onEvent }
+  return { job, options: resolved, storage, as, fresh, from, allowDroppedState, module, sinks, onEvent }
 }
 
 export interface StartOptions {
@@ -82,6 +85,7 @@ export interface StartOptions {
   readonly from: string | undefined
   readonly allowDroppedState: boolean | undefined
   readonly module: string | undefined
+  readonly sinks: 'commit' | 'dry-run' | undefined
   readonly onEvent: OnJobEvent | undefined
 }
 
@@ -109,7 +113,9 @@ export async function start(options: StartOptions): Promise<StartedJob> {
   const name = options.as ?? options.job.name
   assertJobName(name)
   const job = { ...options.job, name }
-  const graph = planJob(buildGraph(job, resolved.params))
+  const isDryRun = options.sinks === 'dry-run'
+  const described = buildGraph(job, resolved.params)
+  const graph = planJob(isDryRun ? withDrySinks(described) : described)
   const storage = storageOf(options.storage ?? resolved.storage)
   const store = storage.job(name)
   const onEvent: OnJobEvent = options.onEvent ?? (() => undefined)
@@ -150,6 +156,7 @@ export async function start(options: StartOptions): Promise<StartedJob> {
       job: name,
       params: resolved.params,
       fingerprint: graph.fingerprint,
+      isDryRun,
       storage,
     })
   }

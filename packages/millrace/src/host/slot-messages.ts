@@ -10,6 +10,7 @@ export interface SlotThreadData {
   readonly job: string
   readonly params: Params
   readonly fingerprint: string
+  readonly isDryRun: boolean
   readonly store: StoreOfThread
 }
 

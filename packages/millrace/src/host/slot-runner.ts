@@ -11,6 +11,7 @@ import type { SegmentStore } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
 import { installFailpoints } from './crash.ts'
 import { onRing, ring } from './doorbell.ts'
+import { withDrySinks } from './dry-run.ts'
 import { importJob } from './job-module.ts'
 import { NodePlatform } from './node-platform.ts'
 import { SlotDriver } from './slot-driver.ts'
@@ -30,7 +31,8 @@ let driver: SlotDriver | undefined
 
 async function load(): Promise<JobGraph> {
   const job = await importJob(data.module)
-  const graph = planJob(buildGraph({ ...job, name: data.job }, data.params))
+  const described = buildGraph({ ...job, name: data.job }, data.params)
+  const graph = planJob(data.isDryRun ? withDrySinks(described) : described)
   if (graph.fingerprint !== data.fingerprint) {
     throw new MillraceError(
       'GRAPH_NOT_DETERMINISTIC',

@@ -354,17 +354,15 @@ export class Slot {
   }
 
   private freeze(trigger: Trigger): void {
-    if (trigger.last) {
-      this.reading = false
-      // The driver's reports are some time apart; what the run came to in the end must not be one behind.
-      this.post({ type: 'progress', progress: this.progress() })
-    }
+    if (trigger.last) this.reading = false
     const { checkpointId } = trigger
     const part = capture(this.operators, this.sourceTurn, this.plan.slot)
     const alignmentMs = this.platform.monotonic() - this.alignedFromMs
     const prepared = Promise.all(this.operators.sinks.map(sink => sink.prepare(checkpointId, trigger.last)))
     // What a writer fails to prepare it may have lost: an attempt that goes on from the last checkpoint has it again.
     prepared.catch(error => this.fail(error))
+    // The driver's reports are some time apart; what the run came to in the end must not be one behind.
+    if (trigger.last) this.post({ type: 'progress', progress: this.progress() })
     const task = new SnapshotTask(trigger, this.backend, this.segmentTarget(), () => this.platform.wake())
     this.snapshot = task
     failpoint('checkpoint.after-freeze')

@@ -55,6 +55,9 @@ export interface RestorePlan {
   readonly accepted: boolean
 }
 
+/** Type of the sinks of a dry run, which take no state and make no output. */
+export const DRY_RUN_SINK = 'dry-run'
+
 /** Key groups and state ids are stored in 16 bits. */
 const STATE_ID_LIMIT = 65_536
 
@@ -155,6 +158,15 @@ function connectorEntries(operator: PlannedOperator, origin: OperatorSnapshot | 
 
 function takenSink(operator: PlannedOperator, origin: OperatorSnapshot): PlanEntry {
   const { type, committables, states } = origin.sink!
+  if (type === DRY_RUN_SINK && operator.sinkType !== DRY_RUN_SINK) {
+    return {
+      ...entryOf(operator, origin),
+      verdict: 'refused',
+      reason:
+        'a dry run dropped its output up to here, so there would be a hole in it; start from a snapshot before the dry run',
+    }
+  }
+  if (operator.sinkType === DRY_RUN_SINK && committables.length === 0) return taken(operator, origin)
   if (operator.sinkType === undefined || operator.sinkType === type) {
     const isRenamed = origin.name !== operator.name
     if (!isRenamed || committables.length === 0) return taken(operator, origin)

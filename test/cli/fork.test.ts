@@ -1,6 +1,6 @@
 /** A second job from the state of a first one: fork, and a start from a snapshot of another folder. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { before, describe, test } from 'node:test'
 import { Sandbox } from './sandbox.ts'
 
@@ -108,6 +108,43 @@ describe('fork', () => {
     assert.deepEqual(sandbox.lines('out').toSorted(), EVERY_ROW)
   })
 
+  test('fork diff compares what the two have written since, in whatever order and parts', async () => {
+    const sandbox = copyOf()
+    await sandbox.run('fork first/latest --as trial')
+    assert.equal((await sandbox.run('run job.ts')).code, 0)
+    assert.equal((await sandbox.run('run job.ts --as trial --set params.out=trial --checkpoint-interval 30')).code, 0)
+    const same = await sandbox.run('fork diff first trial out trial')
+    assert.equal(same.code, 0, same.stderr)
+    const { equal, sinks } = await sandbox.json('fork diff first trial out trial')
+    assert.equal(equal, true)
+    const since = 6000 - source.lines('out').length
+    assert.deepEqual([sinks.length, sinks[0].rows, sinks[0].only], [1, [since, since], [0, 0]])
+    // A row that the fork has not written.
+    const [part] = readdirSync(sandbox.path('trial')).filter(name => !name.startsWith('.'))
+    const [row, ...rest] = readFileSync(sandbox.path('trial', part), 'utf8').split('\n')
+    writeFileSync(sandbox.path('trial', part), rest.join('\n'))
+    const different = await sandbox.run('fork diff first trial out trial')
+    assert.equal(different.code, 1)
+    assert.ok(
+      different.stdout.endsWith(`\nonly first, out: ${row}\nfirst and trial: DIFFERENT rows\n`),
+      different.stdout,
+    )
+  })
+
+  test('a dry run of the fork writes nothing, and says how much it would have written', async () => {
+    const sandbox = copyOf()
+    await sandbox.run('fork first/latest --as trial')
+    const dry = await sandbox.run('run job.ts --as trial --sinks dry-run --set params.out=trial --parallelism 2')
+    assert.equal(dry.code, 0)
+    const since = (6000 - source.lines('out').length).toLocaleString('en')
+    assert.match(dry.stderr, new RegExp(`; dry run: ${since} records for its sinks dropped\n$`))
+    assert.ok(!existsSync(sandbox.path('trial')))
+    // Its snapshots are no start for a run that writes.
+    const wet = await sandbox.run('run job.ts --as trial --from latest')
+    assert.equal(wet.code, 3)
+    assert.match(wet.stderr, /^error STATE_INCOMPATIBLE: .*sink 'out' \(a dry run dropped its output up to here/)
+  })
+
   test('the jobs of a storage list the fork before it has run', async () => {
     const sandbox = copyOf()
     await sandbox.run('fork first/latest --as trial')
@@ -125,7 +162,11 @@ describe('fork', () => {
     const cases = [
       ['fork first/latest --as first', 3, /^error JOB_EXISTS: there is a job 'first' already, in /],
       ['fork first/latest --as Trial', 2, /^error JOB_NAME_INVALID: /],
-      ['fork first/latest', 2, /^error USAGE: required option '--as <name>'/],
+      [
+        'fork first/latest',
+        2,
+        /^error USAGE: the fork of first\/latest needs a name\n {2}Say millrace fork first\/latest --as NAME\./,
+      ],
       ['fork first/chk-999 --as trial', 3, /^error SNAPSHOT_NOT_FOUND: job 'first' has no chk-999; it has /],
       ['fork nowhere/folder --as trial', 3, /^error SNAPSHOT_NOT_FOUND: there is no file or folder /],
       ['fork .millrace/first --as trial', 3, /^error SNAPSHOT_NOT_FOUND: the folder .* holds \d snapshots; name one/],

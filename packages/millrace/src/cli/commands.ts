@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { VERSION } from '../host/version.ts'
 import type { Answer } from './answer.ts'
 import type { DeleteFlags } from './delete.ts'
+import type { ForkDiffFlags } from './fork-diff.ts'
 import type { ForkFlags } from './fork.ts'
 import type { OutputOptions } from './output.ts'
 import type { PruneFlags } from './prune.ts'
@@ -184,17 +185,31 @@ function addInspect(program: Command, print: Print): void {
 }
 
 function addFork(program: Command, print: Print): void {
-  withOutput(withStorage(program.command('fork <snapshot>')))
+  const fork = withOutput(withStorage(program.command('fork <snapshot>')))
     .summary("make a second job from a snapshot's state")
     .description(
       'Makes a second job that starts from the state of a snapshot, with files of its own: either job may be changed or deleted without\n' +
         "the other. The first one may be running. SNAPSHOT is JOB/latest, JOB/chk-42, a self-contained folder, or a manifest's path.",
     )
-    .requiredOption('--as <name>', 'name of the new job; run JOB.ts --as NAME then starts it')
+    .option('--as <name>', 'name of the new job; run JOB.ts --as NAME then starts it')
     .addHelpText('after', example('fork word-count/latest --as trial'))
     .action(async (snapshot: string, flags: Partial<OutputOptions> & ForkFlags) => {
-      const { fork } = await import('./fork.ts')
-      print(await fork(snapshot, flags), outputOf(flags))
+      const { fork: makeFork } = await import('./fork.ts')
+      print(await makeFork(snapshot, flags), outputOf(flags))
+    })
+  withOutput(withStorage(fork.command('diff <job> <other> <dirs...>')))
+    .summary('compare what two jobs have written')
+    .description(
+      'Compares the rows that two jobs have written with their file sinks to the directories DIRS, in whatever order and parts. What was\n' +
+        'written before the fork is left out. Exit status 1 when they differ.',
+    )
+    .option('--header', 'each part begins with a line of names, which is no row')
+    .addHelpText('after', example('fork diff word-count trial out/counts'))
+    .action(async (job: string, other: string, dirs: string[], _: Flags, command: Command) => {
+      const { forkDiff } = await import('./fork-diff.ts')
+      // Options that both commands have are taken by the outer one.
+      const flags: Partial<OutputOptions> & ForkDiffFlags = command.optsWithGlobals()
+      print(await forkDiff(job, other, dirs, flags), outputOf(flags))
     })
 }
 

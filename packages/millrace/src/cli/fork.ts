@@ -22,11 +22,16 @@ import { locateSnapshot, openStorage, type StorageFlags } from './storage.ts'
 import { formatBytes, formatNumberOf } from './units.ts'
 
 export interface ForkFlags extends StorageFlags {
-  readonly as: string
+  readonly as?: string
 }
 
 export async function fork(text: string, flags: ForkFlags): Promise<Answer> {
   const { as: job } = flags
+  if (job === undefined) {
+    throw new MillraceError('USAGE', `the fork of ${text} needs a name`, {
+      hint: `Say millrace fork ${text} --as NAME.`,
+    })
+  }
   assertJobName(job)
   const find = await sourceOf(text, flags)
   const store = (await openStorage(flags)).job(job)

@@ -49,9 +49,21 @@ export function parsePendingName(owner: PartOwner, fileName: string): PendingNam
 
 /** Undefined: not a part of this sink. */
 export function parsePartName(owner: PartOwner, fileName: string): PartName | undefined {
-  const match = PART.exec(withoutPrefix(partPrefix(owner), fileName))
+  return matchPart(withoutPrefix(partPrefix(owner), fileName))
+}
+
+function matchPart(rest: string): PartName | undefined {
+  const match = PART.exec(rest)
   if (match === null) return undefined
   return { runId: match[1], subtask: Number(match[2]), checkpoint: Number(match[3]), sequence: Number(match[4]) }
+}
+
+/** Undefined: not a part of this job. The sink as it stands in the name: one that is too long for it is cut. */
+export function parsePartOfJob(job: string, fileName: string): (PartName & { readonly sink: string }) | undefined {
+  const rest = withoutPrefix(`part-${component(job)}-`, fileName)
+  const escaped = /^[^-]+(?=-)/.exec(rest)?.[0]
+  const name = escaped === undefined ? undefined : matchPart(rest.slice(escaped.length + 1))
+  return name && { ...name, sink: unescaped(escaped!) }
 }
 
 /** Whether a pending file was made by this job, whatever its sink. */
@@ -82,4 +94,11 @@ function component(name: string): string {
   if (escaped.length <= LONGEST_COMPONENT) return escaped
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16)
   return `${escaped.slice(0, LONGEST_COMPONENT - 18)}%%${hash}`
+}
+
+function unescaped(component: string): string {
+  const bytes = component.replaceAll('~', '-').replaceAll(/%([0-9A-F]{2})/g, (_, hex: string) => {
+    return String.fromCharCode(Number.parseInt(hex, 16))
+  })
+  return Buffer.from(bytes, 'latin1').toString('utf8')
 }

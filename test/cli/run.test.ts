@@ -67,6 +67,7 @@ test('with --json a run is one line of JSON per event, and nothing on standard e
       elapsedMs: 'number',
       checkpoints: 1,
       snapshot: 'chk-1',
+      discarded: null,
     },
   )
   const again = await sandbox.json(`run ${job}`)

@@ -19,6 +19,7 @@ import { formatSnapshotId, isSnapshotName } from '../snapshot/snapshot-id.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { Answer } from './answer.ts'
 import { locateSnapshot, openStorage, type StorageFlags } from './storage.ts'
+import { oneLine } from './table.ts'
 import { formatBytes, formatNumberOf } from './units.ts'
 
 export interface ForkFlags extends StorageFlags {
@@ -80,7 +81,7 @@ async function assertFree(store: SnapshotStore, job: string): Promise<void> {
 }
 
 function answerOf(job: string, { from, snapshot, segmentCount, sizeBytes }: Adoption): Answer {
-  const origin = `${from.job}/${formatSnapshotId(from.kind, from.id)}`
+  const origin = `${oneLine(from.job)}/${formatSnapshotId(from.kind, from.id)}`
   const name = `${job}/${formatSnapshotId(snapshot.kind, snapshot.id)}`
   const segments = formatNumberOf(segmentCount, 'segment')
   return {

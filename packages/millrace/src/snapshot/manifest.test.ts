@@ -148,6 +148,13 @@ test('references that are no segments of the job are damage', () => {
   }
 })
 
+test('where an adopted snapshot comes from is checked if it is said', () => {
+  const from = { job: 'first', kind: 'checkpoint', id: 42 }
+  assert.deepEqual(decode({ forkedFrom: from }).forkedFrom, from)
+  for (const wrong of [null, {}, { ...from, id: 0 }, { ...from, kind: 'fork' }, { ...from, job: '' }])
+    refuses('SNAPSHOT_DAMAGED', /forkedFrom/, { forkedFrom: wrong })
+})
+
 describe('every field is checked for its type and range:', () => {
   const cases: readonly (readonly [field: string, values: readonly unknown[]])[] = [
     ['format', ['other', 1]],

@@ -17,11 +17,22 @@ import {
 } from './run-record.ts'
 
 const makeStore = (): FaultyStore => new FaultyStore(memoryStorage().job('job'))
+const ADOPTED = { job: 'first', kind: 'checkpoint', id: 42 }
+const SPAN = { runId: '0a1b2c3d', from: 1, through: 42 }
 const expected = { job: 'job', run: 7 }
 
 test('run records and ends are read as they were written', () => {
   const run = sampleRun(7, { firstCheckpointId: 43, ...restored(42, 6) })
   assert.deepEqual(decodeRunRecord(encodeRunRecord(run), expected), run)
+  const adopted = sampleRun(7, {
+    firstCheckpointId: 43,
+    start: {
+      kind: 'adopted',
+      from: { job: 'first', kind: 'savepoint', id: 42 },
+      past: [{ runId: '0a1b2c3d', from: 1, through: 42 }],
+    },
+  })
+  assert.deepEqual(decodeRunRecord(encodeRunRecord(adopted), expected), adopted)
   const end = sampleEnd(7, { end: 'failed', error: { code: 'INTERNAL', message: '' } })
   assert.deepEqual(decodeRunEnd(encodeRunEnd(end), expected), end)
 })
@@ -34,6 +45,9 @@ test('a run record that contradicts itself or its name is damage', () => {
     [/runId/, { runId: '../../..' }],
     [/lineage/, { lineage: 0 }],
     [/start\.kind/, { start: { kind: 'magic' } }],
+    [/start\.from\.kind/, { start: { kind: 'adopted', from: { job: 'first', kind: 'fork', id: 1 }, past: [] } }],
+    [/start\.past\[0\]\.through/, { start: { kind: 'adopted', from: ADOPTED, past: [{ ...SPAN, from: 43 }] } }],
+    [/start\.past\[0\]\.runId/, { start: { kind: 'adopted', from: ADOPTED, past: [{ ...SPAN, runId: 'x' }] } }],
     [/format/, { format: 'millrace-manifest' }],
   ]
   for (const [pattern, change] of broken) {

@@ -219,6 +219,20 @@ describe('a start from another folder', () => {
     assert.deepEqual([...source.lines('out'), ...sandbox.lines('other')].toSorted(), EVERY_ROW)
   })
 
+  test('a process that dies while it takes a snapshot over costs the job nothing: the next plain run goes on', async () => {
+    for (const point of ['manifest.after-link', 'run.before-publish', 'run.after-publish']) {
+      const sandbox = copyOf()
+      selfContained(sandbox, 'backup')
+      const died = await sandbox.run('run job.ts --from backup', { MILLRACE_FAILPOINT: point })
+      assert.notEqual(died.code, 0, point)
+      const ended = await sandbox.run('run job.ts')
+      assert.equal(ended.code, 0, ended.stderr)
+      assert.match(ended.stderr, /^resumed from checkpoint /)
+      assert.deepEqual(sandbox.lines('out').toSorted(), EVERY_ROW, point)
+      assert.deepEqual((await sandbox.json('fsck first')).findings, [])
+    }
+  })
+
   test('a fork is promoted: the first job goes on from its state, and its own output since the fork is moved aside', async () => {
     const sandbox = copyOf()
     await sandbox.run('fork first/latest --as trial')

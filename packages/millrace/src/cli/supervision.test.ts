@@ -138,7 +138,9 @@ test('every flag of run but --supervise is one that the next process understands
   for (const omitted of ['--fresh', '--from']) {
     const given = options.filter(({ long }) => long !== omitted && long !== '--supervise')
     assert.ok(given.length >= 10)
-    const args = given.flatMap(({ long, required }) => (required ? [long!, '--fresh'] : [long!]))
+    const args = given.flatMap(({ long, required, argChoices }) =>
+      required ? [long!, argChoices?.at(-1) ?? '--fresh'] : [long!],
+    )
     const [file, flags] = await parse(['run', ...args, '--', '--from'])
     const again = await parse(childArguments(file as string, flags as typeof OUTPUT, false))
     assert.deepEqual(again, [file, flags])

@@ -78,24 +78,6 @@ test('a supervised job that is stopped is not started again', async () => {
   assert.doesNotMatch(stderr, /starting again/)
 })
 
-test('a stop whose final checkpoint fails is the failure of both commands', async () => {
-  const sandbox = new Sandbox()
-  const job = sandbox.job(
-    'failing.ts',
-    `const failing = { type: 'failing', retracts: true, open: async () => ({
-      write() {}, writable: () => true, commit: async () => {}, close: async () => {},
-      prepareCommit: async () => { throw new Error('no room') },
-    }) }
-    export default defineJob('failing', flow => { flow.source('in', generator({ next: i => i, rate: 1000 })).sink('out', failing) }, { checkpointing: { interval: '1h' } })`,
-  )
-  const running = sandbox.start(`run ${job}`)
-  await running.until(/fresh start/)
-  for (const { code, stderr } of [await sandbox.run('stop failing'), await running.result]) {
-    assert.equal(code, 1)
-    assert.match(stderr, /error SINK_FAILED: .*no room/)
-  }
-})
-
 test('a job that was stopped, or killed, is not running, which is said with what to do', async () => {
   const sandbox = new Sandbox()
   await (await runEndless(sandbox)).end('SIGKILL')

@@ -3,6 +3,7 @@
  *
  *   node child.ts JOB.ts '{ "fresh": true, … }'     in a directory that has `input`; makes `out` and `store` there
  */
+import { rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { run, type JobEvent, type Json } from 'millrace'
 import { installFailpoints } from '../../packages/millrace/src/host/crash.ts'
@@ -19,6 +20,8 @@ export interface ChildOptions {
   /** Stop, or cancel, once so many checkpoints were completed. */
   readonly stopAfter?: number
   readonly cancelAfter?: number
+  /** Make one savepoint after the other, each written to the folder `savepoint`. */
+  readonly savepoints?: boolean
 }
 
 const [file, text] = process.argv.slice(2)
@@ -28,6 +31,7 @@ const {
   checkpointing,
   stopAfter,
   cancelAfter,
+  savepoints = false,
   ...options
 }: ChildOptions = JSON.parse(text)
 const module = pathToFileURL(file).href
@@ -36,6 +40,7 @@ const job = await importJob(module)
 say('starting')
 
 let completed = 0
+let isMakingSavepoint = false
 const handle = await run(job, {
   ...options,
   storage: 'store',
@@ -50,9 +55,19 @@ const handle = await run(job, {
     say(`completed ${completed}`)
     if (completed === stopAfter) void handle.stop()
     if (completed === cancelAfter) void handle.cancel()
+    if (savepoints) void makeSavepoint()
   },
 })
 say(`outcome ${await handle.finished}`)
+
+async function makeSavepoint(): Promise<void> {
+  if (isMakingSavepoint) return
+  isMakingSavepoint = true
+  rmSync('savepoint', { recursive: true, force: true })
+  // The job may end meanwhile.
+  await handle.savepoint({ to: 'savepoint' }).catch(() => undefined)
+  isMakingSavepoint = false
+}
 
 function lineOf(event: JobEvent): string | undefined {
   switch (event.type) {

@@ -1,9 +1,13 @@
 /** What leads a job to each failpoint, and what is checked after it has died there. */
 import assert from 'node:assert/strict'
+import { basename, join } from 'node:path'
 import type { Failpoint } from '../../packages/millrace/src/base/failpoint.ts'
+import { readManifest } from '../../packages/millrace/src/snapshot/manifest.ts'
+import { verifySnapshot } from '../../packages/millrace/src/snapshot/recover.ts'
+import { LocalStore } from '../../packages/millrace/src/store/local/index.ts'
 import { runOnce, type Doom } from '../../packages/millrace/src/testing/crash-runner.ts'
 import type { ChildOptions } from './child.ts'
-import { assertFinished, commandOf, crash, makeFixture, type CrashJob } from './fixture.ts'
+import { assertFinished, commandOf, crash, filesIn, makeFixture, type CrashJob } from './fixture.ts'
 
 export type FailpointDoom = Extract<Doom, { readonly at: Failpoint }>
 
@@ -20,10 +24,27 @@ export async function dieAt(job: CrashJob, dooms: readonly FailpointDoom[]): Pro
   const needsPast = fresh || AFTER_A_CRASH.includes(dooms[0].at)
   if (needsPast) await assertDies(job, dir, EARLIER_DEATH, {})
   for (const doom of dooms) {
-    await assertDies(job, dir, doom, IN_A_FRESH_START.includes(doom.at) ? { fresh: true } : {})
+    await assertDies(job, dir, doom, {
+      ...(IN_A_FRESH_START.includes(doom.at) && { fresh: true }),
+      ...(isOfSavepoint(doom.at) && { savepoints: true }),
+    })
   }
+  await assertSavepointWhole(job, dir)
   await crash(job, dir, [], { everyMs: 0 })
   await assertFinished(job, dir, fresh ? { superseded: true, retained: 4 } : {})
+}
+
+/** What was written to the folder of savepoints is a whole one, or none. */
+async function assertSavepointWhole(job: CrashJob, dir: string): Promise<void> {
+  const names = filesIn(join(dir, 'savepoint/manifests')).map(path => basename(path))
+  const name = names.find(each => each.startsWith('sp-'))
+  if (name === undefined) return
+  const store = new LocalStore(join(dir, 'savepoint'))
+  await verifySnapshot(store, await readManifest(store, job.name, `manifests/${name}`))
+}
+
+function isOfSavepoint(at: Failpoint): boolean {
+  return at.startsWith('savepoint.')
 }
 
 /** The job is stopped at its third checkpoint, dies at the failpoint while it takes its last, and is started once more. */

@@ -83,7 +83,18 @@ export type {
 } from './connectors/index.ts'
 export type { OperatorOptions } from './graph/index.ts'
 export { run } from './control/index.ts'
-export type { JobEvent, JobHandle, JobOutcome, JobStatus, Rescaled, RunOptions } from './host/index.ts'
+export type {
+  JobEvent,
+  JobHandle,
+  JobOutcome,
+  JobStatus,
+  Rescaled,
+  RunOptions,
+  Savepoint,
+  SavepointOptions,
+  StopOptions,
+  Stopped,
+} from './host/index.ts'
 export type {
   AggregatingState,
   Aggregator,

@@ -55,6 +55,10 @@ export interface CheckpointingOptions {
   readonly incremental?: boolean
   /** Default `zstd`. */
   readonly compression?: 'zstd' | 'none'
+  /** Make a savepoint of a checkpoint this often. Default: never. */
+  readonly savepointEvery?: Duration
+  /** How many of those are kept; savepoints that were asked for are never dropped. Default 7. */
+  readonly keepSavepoints?: number
 }
 
 /** Restarts wait `initialDelay`, then `multiplier` times longer each time, up to `maxDelay`. */

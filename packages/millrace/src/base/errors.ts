@@ -254,6 +254,16 @@ export const ERRORS = {
     'It is aborted; the next one holds its changes.',
     'Raise checkpointing.timeout, or look at what slows the store or a sink.',
   ),
+  STOP_FAILED: external(
+    'The job was not stopped.',
+    'Its final snapshot could not be taken, or its savepoint could not be written, so the job goes on from its latest checkpoint.',
+    'Mend the cause shown and stop it again. SIGINT and SIGTERM end the process whatever happens; millrace cancel ends the job without a snapshot.',
+  ),
+  SAVEPOINT_FOLDER: user(
+    'A savepoint cannot be written to this folder.',
+    'A self-contained savepoint takes a folder of its own: one that does not exist yet or is empty, on a disk, outside the storage.',
+    'Name another folder, or empty this one. What an earlier attempt left without a manifest is no savepoint and may be deleted.',
+  ),
   JOB_NOT_RUNNING: user(
     'The job is not running.',
     'The request needs a running job, but it has not started, or it has ended.',

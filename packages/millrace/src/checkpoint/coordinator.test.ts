@@ -7,7 +7,7 @@ import { ManifestFolder } from '../snapshot/manifest-folder.ts'
 import { readManifest } from '../snapshot/manifest.ts'
 import { manifestName } from '../snapshot/object-names.ts'
 import { MAX_LAYERS } from '../snapshot/merge-policy.ts'
-import { isMillraceError, type MillraceError } from '../base/errors.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { Manifest, SegmentRef, SubtaskSnapshot } from '../snapshot/manifest-types.ts'
 import { CheckpointCoordinator, type CoordinatorOptions, type CoordinatorWorld } from './coordinator.ts'
 import { layersOf } from '../snapshot/segment-layers.ts'
@@ -15,7 +15,14 @@ import type { FromSlot, SlotSnapshot, ToSlot, Trigger } from './mail.ts'
 import { SegmentNumbers } from './segment-numbers.ts'
 
 const OPTIONS: CoordinatorOptions = {
-  protocol: { intervalMs: 1e9, timeoutMs: 1e9, minPauseMs: 0, tolerableFailures: 0, incremental: true },
+  protocol: {
+    intervalMs: 1e9,
+    timeoutMs: 1e9,
+    minPauseMs: 0,
+    tolerableFailures: 0,
+    incremental: true,
+    savepointEveryMs: undefined,
+  },
   slots: 1,
   compression: 'none',
   head: {
@@ -33,6 +40,7 @@ const OPTIONS: CoordinatorOptions = {
   restored: undefined,
   fullFirst: false,
   firstCheckpointId: 1,
+  savepointDueMs: Infinity,
 }
 
 test('a full list of segments waits for the merge that shortens it, however long that takes', async () => {
@@ -47,6 +55,7 @@ test('a full list of segments waits for the merge that shortens it, however long
     send: (_slot, mail) => void writeSegment(mail),
     fail: error => assert.fail(error),
     report: () => undefined,
+    reportSavepoint: () => undefined,
     collectGarbage: async () => undefined,
     yield: () => mayMerge,
   }
@@ -94,6 +103,7 @@ test('a list does not grow over runs that end after one checkpoint each', async 
       send: (_slot, mail) => void writeSegment(mail),
       fail: error => assert.fail(error),
       report: () => undefined,
+      reportSavepoint: () => undefined,
       collectGarbage: async () => undefined,
       yield: async () => undefined,
     }
@@ -132,7 +142,7 @@ class Bench {
   readonly failures: MillraceError[] = []
   readonly coordinator: CheckpointCoordinator
 
-  constructor(protocol: Partial<CoordinatorOptions['protocol']> = {}) {
+  constructor(protocol: Partial<CoordinatorOptions['protocol']> = {}, world: Partial<CoordinatorWorld> = {}) {
     const head = { ...OPTIONS.head, parallelism: SLOTS, operators: heads }
     const options = { ...OPTIONS, slots: SLOTS, head, protocol: { ...OPTIONS.protocol, ...protocol } }
     this.coordinator = new CheckpointCoordinator(options, {
@@ -143,9 +153,12 @@ class Bench {
       confirm: async () => undefined,
       send: (slot, mail) => this.sent.push({ slot, mail }),
       fail: error => this.failures.push(error),
+      reportSavepoint: ({ id, checkpointId, error }) =>
+        this.outcomes.push(`${id} pins ${checkpointId}${error === undefined ? '' : `: ${error}`}`),
       report: ({ id, outcome, newBytes }) => this.outcomes.push(`${id} ${outcome}${newBytes > 0 ? '' : ' empty'}`),
       collectGarbage: async () => undefined,
       yield: async () => undefined,
+      ...world,
     })
   }
 
@@ -212,7 +225,7 @@ test('a checkpoint is published once every slot has acknowledged it, each with a
   await settle()
   assert.deepEqual([bench.sent, await bench.manifests()], [[], []])
   bench.acknowledge(1, 1, refs[1])
-  assert.equal(await done, 1)
+  assert.deepEqual(await done, { checkpointId: 1, savepoint: undefined })
   bench.take('complete')
   const [manifest] = await bench.manifests()
   assert.deepEqual(manifest.segments, refs)
@@ -242,7 +255,7 @@ test('one slot that declines ends the checkpoint for all, once, and the next one
   const again = bench.coordinator.request('user')
   bench.triggers()
   for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 2, undefined)
-  assert.equal(await again, 2)
+  assert.equal((await again).checkpointId, 2)
 })
 
 test('a store that takes no more writes ends the attempt, however many checkpoints may fail', async () => {
@@ -261,10 +274,11 @@ test('a stop waits until every slot has committed', async () => {
   const bench = new Bench()
   const first = bench.coordinator.request('user')
   const over: number[] = []
-  for (const reason of ['stop', 'finish'] as const) void bench.coordinator.request(reason).then(id => over.push(id))
+  for (const reason of ['stop', 'finish'] as const)
+    void bench.coordinator.request(reason).then(done => over.push(done.checkpointId))
   bench.triggers()
   for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 1, undefined)
-  assert.equal(await first, 1)
+  assert.equal((await first).checkpointId, 1)
   // The stop came while the first was under way, and follows at once.
   bench.sent.splice(
     bench.sent.findIndex(({ mail }) => mail.type === 'complete'),
@@ -333,3 +347,103 @@ async function readLengths(store: CoordinatorWorld['store']): Promise<number[]> 
     return facts.segments.length
   })
 }
+
+// ------------------------------------------------------------------------------------------------------------- savepoints
+
+test('a savepoint is a second manifest of the checkpoint’s segments, under the next id; the checkpoint stays the base', async () => {
+  const bench = new Bench()
+  const done = bench.coordinator.request('user', { savepoint: { label: 'before the upgrade' } })
+  for (const [slot, trigger] of bench.triggers().entries()) bench.acknowledge(slot, 1, await bench.write(slot, trigger))
+  const { checkpointId, savepoint } = await done
+  bench.take('complete')
+  const [checkpoint, pin] = await bench.manifests()
+  assert.deepEqual([checkpointId, savepoint], [1, pin])
+  assert.deepEqual(pin, {
+    ...checkpoint,
+    id: 2,
+    kind: 'savepoint',
+    label: 'before the upgrade',
+  })
+  assert.deepEqual(bench.outcomes, ['1 complete', '2 pins 1'])
+
+  const next = bench.coordinator.request('user')
+  const [trigger] = bench.triggers()
+  assert.deepEqual([trigger.checkpointId, trigger.baseCheckpointId], [3, 1])
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 3, undefined)
+  assert.equal((await next).checkpointId, 3)
+})
+
+test('two savepoints that are asked for meanwhile are both made of the next checkpoint, before anything is cleared', async () => {
+  const bench: Bench = new Bench({}, { collectGarbage: async ({ id }) => void bench.outcomes.push(`clear ${id}`) })
+  const first = bench.coordinator.request('user')
+  const both = ['a', 'b'].map(label => bench.coordinator.request('user', { savepoint: { label } }))
+  bench.triggers()
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 1, undefined)
+  await first
+  bench.sent.splice(0)
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 2, undefined)
+  const made = await Promise.all(both.map(async request => (await request).savepoint!))
+  assert.deepEqual(
+    made.map(({ id, label }) => [id, label]),
+    [
+      [3, 'a'],
+      [4, 'b'],
+    ],
+  )
+  await settle()
+  assert.deepEqual(bench.outcomes, [
+    '1 complete empty',
+    'clear 1',
+    '2 complete empty',
+    '3 pins 2',
+    '4 pins 2',
+    'clear 2',
+  ])
+})
+
+test('a stop with a savepoint is over when it is committed and pinned', async () => {
+  const bench = new Bench()
+  let isOver = false
+  const done = bench.coordinator.request('stop', { drain: true, savepoint: { label: undefined } })
+  void done.then(() => (isOver = true))
+  const triggers = bench.triggers()
+  assert.deepEqual(new Set(triggers.map(({ last, drain }) => [last, drain].join())), new Set(['true,true']))
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 1, undefined)
+  await settle()
+  assert.deepEqual([isOver, bench.outcomes], [false, ['1 complete empty', '2 pins 1']])
+  for (let slot = 0; slot < SLOTS; slot++) bench.coordinator.receive(slot, { type: 'committed', checkpointId: 1 })
+  const { savepoint } = await done
+  assert.deepEqual([savepoint?.id, savepoint?.trigger, savepoint?.label], [2, 'stop', undefined])
+})
+
+test('a savepoint that cannot be written fails alone: its checkpoint is complete, and the job is well', async () => {
+  const bench = new Bench()
+  const { publish } = bench.store
+  bench.store.publish = async (name, bytes) => {
+    if (name.includes('/sp-')) throw new Error('no room')
+    return publish.call(bench.store, name, bytes)
+  }
+  const done = assert.rejects(bench.coordinator.request('user', { savepoint: { label: 'a' } }), {
+    code: 'STORE_FAILED',
+    message: /^savepoint 2: its manifest could not be written/,
+  })
+  bench.triggers()
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 1, undefined)
+  await done
+  assert.deepEqual(bench.outcomes, ['1 complete empty', '2 pins 1: savepoint 2: its manifest could not be written'])
+  assert.deepEqual([bench.failures, (await bench.manifests()).map(({ id }) => id)], [[], [1]])
+})
+
+test('invariant 7: a process that was replaced when it had published a savepoint does not say that it was made', async () => {
+  const fenced = new MillraceError('FENCED', 'there is another owner')
+  let confirmations = 0
+  const confirm = async (): Promise<void> => {
+    if (++confirmations === 2) throw fenced
+  }
+  const bench = new Bench({}, { confirm })
+  const done = assert.rejects(bench.coordinator.request('user', { savepoint: { label: 'a' } }), fenced)
+  bench.triggers()
+  for (let slot = 0; slot < SLOTS; slot++) bench.acknowledge(slot, 1, undefined)
+  await done
+  assert.deepEqual(bench.failures, [fenced])
+})

@@ -5,6 +5,10 @@
  * Each slot writes a segment of its own. A checkpoint is acknowledged when all slots have done so, and one that declines ends it for
  * all of them.
  *
+ * A **savepoint** is a checkpoint pinned: once that one is complete, a second manifest names the same segments under an id and name of its
+ * own. It comes before whatever is cleared up or published after the checkpoint, so its segments are there. Nothing of the job depends on
+ * it: the checkpoint beside it carries the base of the next delta and what is to be committed, so whoever owns the savepoint may delete it.
+ *
  * The commit point of a checkpoint is its manifest. After it was published the lock is confirmed once more, and only then is
  * anything committed: a process that was fenced meanwhile has published a stray manifest, which is in nobody's past, and stops
  * (DESIGN invariant 7; ARCHITECTURE.md, "Fencing").
@@ -53,6 +57,8 @@ export interface CoordinatorOptions {
   /** The first checkpoint holds everything: its delta could not be told from what the restored one holds. */
   readonly fullFirst: boolean
   readonly firstCheckpointId: number
+  /** When the next periodic savepoint is due; Infinity: never. */
+  readonly savepointDueMs: number
 }
 
 /** The outside world. */
@@ -69,6 +75,8 @@ export interface CoordinatorWorld {
   fail(error: MillraceError): void
   /** Something happened to a checkpoint. */
   report(outcome: CheckpointOutcome): void
+  /** A savepoint was made, or could not be made of a complete checkpoint. */
+  reportSavepoint(outcome: SavepointOutcome): void
   /** A checkpoint is complete: older ones may go. Called one at a time. */
   collectGarbage(current: Manifest): Promise<void>
   /** Lets the event loop run. */
@@ -98,13 +106,48 @@ export interface PendingCheckpoint {
   readonly slots: number
 }
 
+export interface SavepointOutcome {
+  readonly id: number
+  /** What it pins. */
+  readonly checkpointId: number
+  /** 'interval': a periodic one. */
+  readonly trigger: Pending['reason']
+  readonly label: string | undefined
+  readonly atMs: number
+  /** Beyond the checkpoint. */
+  readonly pinMs: number
+  readonly totalBytes: number
+  readonly error: string | undefined
+}
+
+export interface CheckpointRequest {
+  /** The final watermark comes first. Only for what ends reading. */
+  readonly drain?: boolean
+  /** Pin it. */
+  readonly savepoint?: { readonly label: string | undefined }
+}
+
+export interface Completed {
+  readonly checkpointId: number
+  /** If one was asked for. */
+  readonly savepoint: Manifest | undefined
+}
+
 interface Waiter {
   readonly fromId: number
-  /** Not before its output is committed. */
-  readonly untilCommitted: boolean
-  resolve(id: number): void
+  readonly reason: RequestReason
+  readonly savepoint: CheckpointRequest['savepoint']
+  resolve(done: Completed | Promise<Completed>): void
   reject(error: unknown): void
 }
+
+/** Whose checkpoint is complete, but not yet committed. */
+interface Committing {
+  readonly waiter: Waiter
+  readonly done: Promise<Completed>
+}
+
+type PinFacts = Pick<Manifest, 'id' | 'trigger'> & { readonly label: string | undefined }
 
 export class CheckpointCoordinator {
   private readonly options: CoordinatorOptions
@@ -119,7 +162,7 @@ export class CheckpointCoordinator {
   private cancelTimer: () => void = () => undefined
   private waiters: Waiter[] = []
   /** Of a last checkpoint that is complete. */
-  private commits: { readonly call: RollCall<true>; readonly waiters: Waiter[] } | undefined
+  private commits: { readonly call: RollCall<true>; readonly waiters: Committing[] } | undefined
   /** The segments of the pending checkpoint. */
   private writing: readonly string[] = []
   private background: Promise<void> = Promise.resolve()
@@ -141,7 +184,8 @@ export class CheckpointCoordinator {
       yield: () => world.yield(),
     })
     const baseId = options.fullFirst || !options.protocol.incremental ? undefined : options.restored?.id
-    this.state = startProtocol(options.protocol, options.firstCheckpointId, baseId, world.now())
+    const { protocol, firstCheckpointId, savepointDueMs } = options
+    this.state = startProtocol(protocol, firstCheckpointId, baseId, world.now(), savepointDueMs)
   }
 
   /** A list that is full already is merged before the first checkpoint adds to it: there may be no second one. */
@@ -162,15 +206,17 @@ export class CheckpointCoordinator {
     return { id, startedAtMs, acknowledgedSlots: this.parts!.given().length, slots: this.options.slots }
   }
 
-  /** A checkpoint now. Resolves with its id once it is complete; for 'stop' and 'finish' once its output is committed too. */
-  async request(reason: RequestReason): Promise<number> {
+  /**
+   * A checkpoint now. Resolves once it is complete, and pinned if that was asked for; for all reasons but 'user' once its output is
+   * committed too.
+   */
+  async request(reason: RequestReason, { drain = false, savepoint }: CheckpointRequest = {}): Promise<Completed> {
     if (this.closed || this.state.closed)
       throw new MillraceError('JOB_NOT_RUNNING', 'the job is ending; no further checkpoint is taken')
     const fromId = this.state.nextId
-    const untilCommitted = reason !== 'user'
-    return new Promise<number>((resolve, reject) => {
-      this.waiters.push({ fromId, untilCommitted, resolve, reject })
-      this.apply({ type: 'request', reason, nowMs: this.world.now() })
+    return new Promise<Completed>((resolve, reject) => {
+      this.waiters.push({ fromId, reason, savepoint, resolve, reject })
+      this.apply({ type: 'request', reason, drain, savepoint: savepoint !== undefined, nowMs: this.world.now() })
     })
   }
 
@@ -191,7 +237,7 @@ export class CheckpointCoordinator {
       const { commits } = this
       if (commits?.call.answer(slot, mail.checkpointId, true) !== true) return
       this.commits = undefined
-      for (const waiter of commits.waiters) waiter.resolve(mail.checkpointId)
+      for (const { waiter, done } of commits.waiters) waiter.resolve(done)
     }
   }
 
@@ -199,7 +245,8 @@ export class CheckpointCoordinator {
   async close(why: MillraceError = new MillraceError('JOB_NOT_RUNNING', 'the job has ended')): Promise<void> {
     this.closed = true
     this.cancelTimer()
-    for (const waiter of [...this.waiters, ...(this.commits?.waiters ?? [])]) waiter.reject(why)
+    const committing = this.commits?.waiters.map(({ waiter }) => waiter) ?? []
+    for (const waiter of [...this.waiters, ...committing]) waiter.reject(why)
     this.waiters = []
     this.commits = undefined
     await this.merger.close()
@@ -229,7 +276,8 @@ export class CheckpointCoordinator {
     switch (action.type) {
       case 'trigger': {
         const { pending, baseId, full } = action
-        this.trigger({ checkpointId: pending.id, baseCheckpointId: baseId, full, last: pending.last })
+        const { id: checkpointId, last, drain } = pending
+        this.trigger({ checkpointId, baseCheckpointId: baseId, full, last, drain })
         failpoint('checkpoint.after-trigger')
         return
       }
@@ -292,13 +340,32 @@ export class CheckpointCoordinator {
       undefined,
     )
     if (pending.last) this.commits = { call: new RollCall(pending.id, this.options.slots), waiters: [] }
+    const ids = pending.savepointIds.values()
     this.settle(pending.id, waiter => {
-      if (waiter.untilCommitted) this.commits!.waiters.push(waiter)
-      else waiter.resolve(pending.id)
+      const done = this.completed(manifest, waiter, ids)
+      if (waiter.reason === 'user') waiter.resolve(done)
+      else this.commits!.waiters.push({ waiter, done })
     })
+    const { periodicSavepointId } = pending
+    // That it could not be made is reported; the job is well.
+    if (periodicSavepointId !== undefined)
+      this.pin(manifest, { id: periodicSavepointId, trigger: 'interval', label: undefined }).catch(() => undefined)
     failpoint('checkpoint.before-notify')
     this.sendAll({ type: 'complete', checkpointId: pending.id })
     if (!pending.last) this.tidy(manifest)
+  }
+
+  /** `ids`: for savepoints of the checkpoint, in the order in which they were asked for. */
+  private completed(manifest: Manifest, { reason, savepoint }: Waiter, ids: Iterator<number>): Promise<Completed> {
+    const checkpointId = manifest.id
+    if (savepoint === undefined) return Promise.resolve({ checkpointId, savepoint: undefined })
+    const { value: id } = ids.next()
+    assert(id !== undefined, 'a checkpoint has ids for all savepoints that are made of it')
+    const pinned = this.pin(manifest, { id, trigger: reason, label: savepoint.label })
+    const done = pinned.then(pin => ({ checkpointId, savepoint: pin }))
+    // Nobody may wait for it any more.
+    done.catch(() => undefined)
+    return done
   }
 
   private settle(id: number, how: (waiter: Waiter) => void): void {
@@ -327,6 +394,55 @@ export class CheckpointCoordinator {
     })
   }
 
+  // ------------------------------------------------------------------------------------------------------- savepoints
+
+  /** Behind whatever is published or cleared up already, and before all that comes later. */
+  private pin(checkpoint: Manifest, facts: PinFacts): Promise<Manifest> {
+    const pinned = this.background.then(() => this.publishPin(checkpoint, facts))
+    this.background = pinned.then(
+      () => undefined,
+      () => undefined,
+    )
+    return pinned
+  }
+
+  private async publishPin(checkpoint: Manifest, { id, trigger, label }: PinFacts): Promise<Manifest> {
+    const startedMs = this.world.now()
+    const savepoint: Manifest = {
+      ...checkpoint,
+      id,
+      kind: 'savepoint',
+      createdAtMs: startedMs,
+      trigger,
+      ...(label !== undefined && { label }),
+    }
+    const report = (error: string | undefined): void =>
+      this.world.reportSavepoint({
+        id,
+        checkpointId: checkpoint.id,
+        trigger,
+        label,
+        atMs: startedMs,
+        pinMs: this.world.now() - startedMs,
+        totalBytes: sizeOf(savepoint.segments),
+        error,
+      })
+    try {
+      failpoint('savepoint.before-publish')
+      const outcome = await this.publishOrReread(this.world.store, manifestName(savepoint), encodeManifest(savepoint))
+      if (outcome !== 'created') throw this.notPublished(`savepoint ${id}`, outcome)
+      failpoint('savepoint.before-confirm')
+      await this.world.confirm()
+    } catch (error) {
+      report(messageOf(error))
+      if (isMillraceError(error, 'FENCED')) this.world.fail(error)
+      else if (this.poison !== undefined) this.world.fail(this.poison)
+      throw error
+    }
+    report(undefined)
+    return savepoint
+  }
+
   // --------------------------------------------------------------------------------------------------------- publish
 
   private async publish(pending: Pending): Promise<void> {
@@ -338,13 +454,7 @@ export class CheckpointCoordinator {
     try {
       const outcome = await this.publishOrReread(store, name, encodeManifest(manifest))
       if (outcome !== 'created') {
-        const what =
-          outcome === 'exists'
-            ? 'its manifest exists already, written by another process'
-            : 'its manifest could not be written'
-        this.lastError = new MillraceError('STORE_FAILED', `checkpoint ${pending.id}: ${what}`, {
-          cause: this.lastError,
-        })
+        this.lastError = this.notPublished(`checkpoint ${pending.id}`, outcome)
         await this.world.confirm()
         return this.apply({ type: 'publish-failed', id: pending.id, nowMs: this.world.now() })
       }
@@ -382,6 +492,14 @@ export class CheckpointCoordinator {
       if (isMillraceError(error, 'OBJECT_MISSING')) return 'missing'
       throw error
     }
+  }
+
+  private notPublished(what: string, outcome: 'exists' | 'missing'): MillraceError {
+    const why =
+      outcome === 'exists'
+        ? 'its manifest exists already, written by another process'
+        : 'its manifest could not be written'
+    return new MillraceError('STORE_FAILED', `${what}: ${why}`, { cause: this.lastError })
   }
 
   private compose(pending: Pending, parts: readonly SlotSnapshot[]): Manifest {

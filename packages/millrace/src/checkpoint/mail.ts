@@ -23,6 +23,8 @@ export interface Trigger {
   readonly segment: { readonly file: string; readonly id: number }
   /** No record is read after this barrier: the job stops or has ended. */
   readonly last: boolean
+  /** The final watermark comes before the barrier: windows and event-time timers fire. Only with `last`. */
+  readonly drain: boolean
 }
 
 export type FromSlot =

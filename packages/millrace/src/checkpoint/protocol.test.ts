@@ -7,10 +7,18 @@ import {
   transition,
   type ProtocolAction,
   type ProtocolEvent,
+  type ProtocolOptions,
   type ProtocolState,
 } from './protocol.ts'
 
-const OPTIONS = { intervalMs: 100, timeoutMs: 1000, minPauseMs: 20, tolerableFailures: 2, incremental: true }
+const OPTIONS: ProtocolOptions = {
+  intervalMs: 100,
+  timeoutMs: 1000,
+  minPauseMs: 20,
+  tolerableFailures: 2,
+  incremental: true,
+  savepointEveryMs: undefined,
+}
 
 function run(state: ProtocolState, ...events: ProtocolEvent[]): { state: ProtocolState; actions: ProtocolAction[] } {
   const actions: ProtocolAction[] = []
@@ -139,18 +147,112 @@ test('without incremental checkpoints every one is full', () => {
   assert.ok(actions.filter(action => action.type === 'trigger').every(action => action.full))
 })
 
+const RATHER = { ...OPTIONS, intervalMs: 1000, savepointEveryMs: 300 }
+
+test('a savepoint takes the id behind its checkpoint, so it is older than whatever is made next', () => {
+  const { actions } = run(
+    start(),
+    { type: 'request', reason: 'user', savepoint: true, nowMs: 1 },
+    // Both of the next checkpoint: the barrier of the one under way has passed already.
+    { type: 'request', reason: 'user', savepoint: true, nowMs: 2 },
+    { type: 'request', reason: 'user', nowMs: 3 },
+    { type: 'request', reason: 'user', savepoint: true, nowMs: 4 },
+    { type: 'acknowledged', id: 7, nowMs: 5 },
+    { type: 'published', id: 7, nowMs: 6 },
+    { type: 'declined', id: 9, nowMs: 7 },
+    { type: 'tick', nowMs: 200 },
+  )
+  const triggers = actions.filter(action => action.type === 'trigger')
+  assert.deepEqual(
+    triggers.map(({ pending }) => [pending.id, pending.savepointIds]),
+    [
+      [7, [8]],
+      [9, [10, 11]],
+      [12, []],
+    ],
+  )
+})
+
+test('a stop that waits takes over the savepoints that are asked for before and after it', () => {
+  const { actions } = run(
+    start(),
+    { type: 'tick', nowMs: 100 },
+    { type: 'request', reason: 'user', savepoint: true, nowMs: 101 },
+    { type: 'request', reason: 'stop', drain: true, nowMs: 102 },
+    { type: 'request', reason: 'user', savepoint: true, nowMs: 103 },
+    { type: 'acknowledged', id: 7, nowMs: 104 },
+    { type: 'published', id: 7, nowMs: 105 },
+  )
+  const last = actions.findLast(action => action.type === 'trigger')
+  assert.deepEqual([last?.pending.reason, last?.pending.drain, last?.pending.savepointIds], ['stop', true, [9, 10]])
+})
+
+test('a periodic savepoint is made of the first checkpoint when it is due, which is then taken earlier', () => {
+  const state = startProtocol(RATHER, 7, 6, 0, 250)
+  assert.equal(nextTickMs(state), 250)
+  const { actions, state: after } = run(
+    state,
+    { type: 'request', reason: 'user', nowMs: 240 },
+    { type: 'acknowledged', id: 7, nowMs: 244 },
+    { type: 'published', id: 7, nowMs: 245 },
+    { type: 'tick', nowMs: 264 },
+    { type: 'tick', nowMs: 265 },
+    { type: 'acknowledged', id: 8, nowMs: 270 },
+    { type: 'published', id: 8, nowMs: 275 },
+  )
+  const triggers = actions.filter(action => action.type === 'trigger')
+  assert.deepEqual(
+    triggers.map(({ pending }) => [pending.id, pending.periodicSavepointId]),
+    [
+      [7, undefined],
+      [8, 9],
+    ],
+  )
+  assert.equal(nextTickMs(after), 565)
+})
+
+test('a periodic savepoint whose checkpoint fails is tried again with the next one, not at once', () => {
+  const { state, actions } = run(
+    startProtocol(RATHER, 7, 6, 0, 250),
+    { type: 'tick', nowMs: 250 },
+    { type: 'declined', id: 7, nowMs: 260 },
+  )
+  assert.equal(actions.length, 2)
+  assert.equal(nextTickMs(state), 550)
+  const failedLate = run(
+    startProtocol({ ...RATHER, savepointEveryMs: 9000 }, 7, 6, 0, 250),
+    { type: 'tick', nowMs: 250 },
+    { type: 'declined', id: 7, nowMs: 260 },
+  )
+  assert.equal(nextTickMs(failedLate.state), 1250)
+  const [again] = run(failedLate.state, { type: 'tick', nowMs: 1250 }).actions
+  assert.deepEqual(again.type === 'trigger' && [again.pending.id, again.pending.periodicSavepointId], [9, 10])
+})
+
+test('no periodic savepoint is made of a last checkpoint, and none at all unless they are asked for', () => {
+  const last = run(startProtocol(RATHER, 7, 6, 0, 250), { type: 'request', reason: 'stop', nowMs: 300 }).actions[0]
+  assert.equal(last.type === 'trigger' && last.pending.periodicSavepointId, undefined)
+  const never = run(start(), { type: 'tick', nowMs: 1e9 }).actions[0]
+  assert.equal(never.type === 'trigger' && never.pending.periodicSavepointId, undefined)
+})
+
 test('whatever happens, ids are dense and grow, one checkpoint is pending at most, and a base was published', () => {
   const event = fc.oneof(
     fc.record({ type: fc.constant('tick' as const), dt: fc.nat(400) }),
     fc.record({
-      type: fc.constantFrom('request-user' as const, 'acknowledged' as const, 'declined' as const),
+      type: fc.constantFrom(
+        'request-user' as const,
+        'request-savepoint' as const,
+        'acknowledged' as const,
+        'declined' as const,
+      ),
       dt: fc.nat(50),
     }),
     fc.record({ type: fc.constantFrom('published' as const, 'publish-failed' as const), dt: fc.nat(50) }),
   )
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), events => {
-      let state = startProtocol({ ...OPTIONS, tolerableFailures: 1000 }, 1, undefined, 0)
+      let state = startProtocol({ ...OPTIONS, tolerableFailures: 1000, savepointEveryMs: 300 }, 1, undefined, 0, 300)
       let nowMs = 0
       let lastId = 0
       const published = new Set<number>()
@@ -164,14 +266,23 @@ test('whatever happens, ids are dense and grow, one checkpoint is pending at mos
             ? { type, nowMs }
             : type === 'request-user'
               ? { type: 'request', reason: 'user', nowMs }
-              : { type, id, nowMs },
+              : type === 'request-savepoint'
+                ? { type: 'request', reason: 'user', savepoint: true, nowMs }
+                : { type, id, nowMs },
         )
         state = next.state
         if (type === 'published' && before.pending?.phase === 'publishing') published.add(id)
         for (const action of next.actions) {
           if (action.type !== 'trigger') continue
           assert.equal(action.pending.id, lastId + 1)
-          lastId = action.pending.id
+          const { savepointIds, periodicSavepointId } = action.pending
+          const ids = [
+            action.pending.id,
+            ...savepointIds,
+            ...(periodicSavepointId === undefined ? [] : [periodicSavepointId]),
+          ]
+          for (const [index, taken] of ids.entries()) assert.equal(taken, action.pending.id + index)
+          lastId = ids.at(-1)!
           assert.ok(action.baseId === undefined || published.has(action.baseId))
         }
       }

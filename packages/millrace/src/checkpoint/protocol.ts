@@ -6,6 +6,10 @@
  *                        |  declined, expired       | publish failed
  *                        +----> idle (failed) <-----+
  *
+ * A checkpoint that savepoints are to be made of takes ids for them too, right behind its own: a savepoint is then older than whatever
+ * is made after it, however late it is published. Periodic ones are made of the first checkpoint after their time; a failed one is tried
+ * again with the next checkpoint.
+ *
  * One checkpoint at a time. While it is publishing it can be neither aborted nor expire: its manifest may exist (DESIGN
  * invariant 2). A delta's base is the last published checkpoint, whatever failed since (invariant 3).
  */
@@ -21,6 +25,8 @@ export interface ProtocolOptions {
   readonly minPauseMs: number
   readonly tolerableFailures: number
   readonly incremental: boolean
+  /** From one periodic savepoint to the next; undefined: none are made. */
+  readonly savepointEveryMs: number | undefined
 }
 
 export interface Pending {
@@ -28,6 +34,11 @@ export interface Pending {
   readonly reason: TriggerReason
   /** No record follows its barrier. */
   readonly last: boolean
+  /** The final watermark comes before it. */
+  readonly drain: boolean
+  /** Of the savepoints to be made of it: those that were asked for, in that order, and the periodic one. */
+  readonly savepointIds: readonly number[]
+  readonly periodicSavepointId: number | undefined
   readonly startedAtMs: number
   readonly phase: 'writing' | 'publishing'
 }
@@ -39,17 +50,33 @@ export interface ProtocolState {
   readonly baseId: number | undefined
   readonly pending: Pending | undefined
   /** Asked for while one was pending. */
-  readonly wanted: { readonly reason: TriggerReason; readonly last: boolean } | undefined
+  readonly wanted: Wish | undefined
   readonly failuresInRow: number
   readonly lastTriggerAtMs: number
   readonly lastEndAtMs: number
+  /** When the next periodic savepoint is due; Infinity: never. */
+  readonly savepointDueMs: number
   /** A last checkpoint was triggered: none follows. */
   readonly closed: boolean
 }
 
+interface Wish {
+  readonly reason: TriggerReason
+  readonly last: boolean
+  readonly drain: boolean
+  readonly savepoints: number
+}
+
 export type ProtocolEvent =
   | { readonly type: 'tick'; readonly nowMs: number }
-  | { readonly type: 'request'; readonly reason: RequestReason; readonly nowMs: number }
+  /** `drain` is for those that end reading. */
+  | {
+      readonly type: 'request'
+      readonly reason: RequestReason
+      readonly nowMs: number
+      readonly drain?: boolean
+      readonly savepoint?: boolean
+    }
   | { readonly type: 'acknowledged'; readonly id: number; readonly nowMs: number }
   | { readonly type: 'declined'; readonly id: number; readonly nowMs: number }
   | { readonly type: 'published'; readonly id: number; readonly nowMs: number }
@@ -73,6 +100,7 @@ export function startProtocol(
   nextId: number,
   baseId: number | undefined,
   nowMs: number,
+  savepointDueMs = Infinity,
 ): ProtocolState {
   return {
     options,
@@ -83,6 +111,7 @@ export function startProtocol(
     failuresInRow: 0,
     lastTriggerAtMs: nowMs,
     lastEndAtMs: nowMs - options.minPauseMs,
+    savepointDueMs,
     closed: false,
   }
 }
@@ -91,15 +120,18 @@ export function startProtocol(
 export function nextTickMs(state: ProtocolState): number {
   if (state.pending?.phase === 'writing') return state.pending.startedAtMs + state.options.timeoutMs
   if (state.pending !== undefined || state.closed) return Infinity
-  return Math.max(state.lastTriggerAtMs + state.options.intervalMs, state.lastEndAtMs + state.options.minPauseMs)
+  const dueMs = Math.min(state.lastTriggerAtMs + state.options.intervalMs, state.savepointDueMs)
+  return Math.max(dueMs, state.lastEndAtMs + state.options.minPauseMs)
 }
 
 export function transition(state: ProtocolState, event: ProtocolEvent): Transition {
   switch (event.type) {
     case 'tick':
       return tick(state, event.nowMs)
-    case 'request':
-      return request(state, { reason: event.reason, last: event.reason !== 'user' }, event.nowMs)
+    case 'request': {
+      const { reason, drain = false, savepoint = false, nowMs } = event
+      return request(state, { reason, last: reason !== 'user', drain, savepoints: savepoint ? 1 : 0 }, nowMs)
+    }
     case 'acknowledged': {
       const pending = pendingOf(state, event.id, 'writing')
       if (pending === undefined) return unchanged(state)
@@ -129,25 +161,50 @@ export function transition(state: ProtocolState, event: ProtocolEvent): Transiti
 function tick(state: ProtocolState, nowMs: number): Transition {
   if (nowMs < nextTickMs(state)) return unchanged(state)
   if (state.pending !== undefined) return failed(state, state.pending, 'expired', nowMs)
-  return trigger(state, { reason: 'interval', last: false }, [], nowMs)
+  return trigger(state, { reason: 'interval', last: false, drain: false, savepoints: 0 }, [], nowMs)
 }
 
-function request(state: ProtocolState, wanted: { reason: TriggerReason; last: boolean }, nowMs: number): Transition {
+function request(state: ProtocolState, wish: Wish, nowMs: number): Transition {
   if (state.closed) return unchanged(state)
-  if (state.pending === undefined) return trigger(state, wanted, [], nowMs)
-  // A stop that is waiting is not replaced by a lesser wish.
-  return unchanged({ ...state, wanted: state.wanted?.last === true ? state.wanted : wanted })
+  if (state.pending === undefined) return trigger(state, wish, [], nowMs)
+  const before = state.wanted
+  if (before === undefined) return unchanged({ ...state, wanted: wish })
+  // A stop that is waiting is not replaced by a lesser wish. Every savepoint is made.
+  const stronger = before.last ? before : wish
+  return unchanged({ ...state, wanted: { ...stronger, savepoints: before.savepoints + wish.savepoints } })
 }
 
 function trigger(
   state: ProtocolState,
-  { reason, last }: { reason: TriggerReason; last: boolean },
+  { reason, last, drain, savepoints }: Wish,
   before: readonly ProtocolAction[],
   nowMs: number,
 ): Transition {
-  const pending: Pending = { id: state.nextId, reason, last, startedAtMs: nowMs, phase: 'writing' }
+  const id = state.nextId
+  const savepointIds = Array.from({ length: savepoints }, (_, index) => id + 1 + index)
+  const isPeriodic = !last && nowMs >= state.savepointDueMs
+  const periodicSavepointId = isPeriodic ? id + 1 + savepoints : undefined
+  const pending: Pending = {
+    id,
+    reason,
+    last,
+    drain,
+    savepointIds,
+    periodicSavepointId,
+    startedAtMs: nowMs,
+    phase: 'writing',
+  }
+  const next: ProtocolState = {
+    ...state,
+    nextId: id + 1 + savepoints + (isPeriodic ? 1 : 0),
+    pending,
+    wanted: undefined,
+    lastTriggerAtMs: nowMs,
+    savepointDueMs: isPeriodic ? nowMs + (state.options.savepointEveryMs ?? Infinity) : state.savepointDueMs,
+    closed: last,
+  }
   return {
-    state: { ...state, nextId: state.nextId + 1, pending, wanted: undefined, lastTriggerAtMs: nowMs, closed: last },
+    state: next,
     actions: [...before, { type: 'trigger', pending, baseId: state.baseId, full: state.baseId === undefined }],
   }
 }
@@ -159,7 +216,14 @@ function failed(
   nowMs: number,
 ): Transition {
   const failuresInRow = state.failuresInRow + 1
-  const idle: ProtocolState = { ...state, pending: undefined, failuresInRow, lastEndAtMs: nowMs }
+  const retryMs = pending.periodicSavepointId === undefined ? Infinity : pending.startedAtMs + state.options.intervalMs
+  const idle: ProtocolState = {
+    ...state,
+    pending: undefined,
+    failuresInRow,
+    lastEndAtMs: nowMs,
+    savepointDueMs: Math.min(state.savepointDueMs, retryMs),
+  }
   const abort: ProtocolAction = { type: 'abort', id: pending.id, why }
   if (pending.last) return { state: idle, actions: [abort, { type: 'give-up', why: 'last-failed' }] }
   if (failuresInRow > state.options.tolerableFailures) {

@@ -8,6 +8,8 @@ import type { ForkFlags } from './fork.ts'
 import type { OutputOptions } from './output.ts'
 import type { PruneFlags } from './prune.ts'
 import type { RunFlags } from './run.ts'
+import type { SavepointFlags } from './savepoint.ts'
+import type { StopFlags } from './stop.ts'
 import type { StorageFlags } from './storage.ts'
 
 type Print = (answer: Answer, options: OutputOptions) => void
@@ -37,6 +39,7 @@ export function commandLine(print: Print): Command {
   addJobs(program, print)
   addSnapshots(program, print)
   addCheckpoint(program, print)
+  addSavepoint(program, print)
   addStop(program, print)
   addCancel(program, print)
   addRescale(program, print)
@@ -132,14 +135,34 @@ function addCheckpoint(program: Command, print: Print): void {
     })
 }
 
+function addSavepoint(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('savepoint <job>')))
+    .summary('take a savepoint of a running job')
+    .description(
+      'Takes a checkpoint of a running job now and pins it: a savepoint is yours, and stays until you delete it. With --to it is also\n' +
+        `written to a folder that needs nothing else and may be moved, while the job goes on.\n${CONTROL}`,
+    )
+    .option('--to <dir>', 'write it to this folder too, which must be empty or not there yet')
+    .option('--label <text>', 'what you call it')
+    .addHelpText('after', example('savepoint word-count --label before-upgrade'))
+    .action(async (job: string, flags: Partial<OutputOptions> & SavepointFlags) => {
+      const { savepoint } = await import('./savepoint.ts')
+      print(await savepoint(job, flags), outputOf(flags))
+    })
+}
+
 function addStop(program: Command, print: Print): void {
   withOutput(withStorage(program.command('stop <job>')))
     .summary('stop a running job with a final checkpoint')
     .description(
-      `Takes a final checkpoint of a running job, commits its output, and ends it, as SIGINT does.\n${CONTROL}`,
+      'Takes a final checkpoint of a running job, commits its output, and ends it. When that fails the job goes on, and the exit\n' +
+        `status is 1. SIGINT does the same, but ends the job in any case.\n${CONTROL}`,
     )
-    .addHelpText('after', example('stop word-count'))
-    .action(async (job: string, flags: Flags) => {
+    .option('--drain', 'first fire all windows and event-time timers, as at the end of input')
+    .option('--savepoint [dir]', 'the final snapshot is a savepoint too, also written to a folder if one is named')
+    .option('--label <text>', 'what you call the savepoint')
+    .addHelpText('after', example('stop word-count --savepoint'))
+    .action(async (job: string, flags: Partial<OutputOptions> & StopFlags) => {
       const { stop } = await import('./stop.ts')
       print(await stop(job, flags), outputOf(flags))
     })

@@ -72,7 +72,9 @@ interface Planned extends SweepPlan {
 async function planOf(store: SnapshotStore, job: string, last: number): Promise<Planned> {
   const runs = await readRuns(store, job)
   const reasons = new Map<string, RetentionReason>()
-  const policy = { retain: { last, hourly: 0, daily: 0 }, previousLineage: previousLineage(runs), pinned: [] }
+  const retain = { last, hourly: 0, daily: 0 }
+  // How many periodic savepoints stay is said where the job runs; savepoints go by name alone.
+  const policy = { retain, keepSavepoints: Infinity, previousLineage: previousLineage(runs), pinned: [] }
   const decide = (snapshots: readonly SnapshotFacts[]): RetentionVerdict[] => {
     const verdicts = decideRetention(snapshots, runs, policy)
     snapshots.forEach(({ kind, id }, i) => reasons.set(formatSnapshotId(kind, id), verdicts[i].reason))

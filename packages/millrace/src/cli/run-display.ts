@@ -5,8 +5,16 @@ import type { JobEvent, JobOutcome } from '../host/events.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { paint, warningText, type OutputOptions } from './output.ts'
 import { ProgressMeter } from './progress.ts'
-import { checkpointJson, endedJson, progressJson, restartingJson, startedJson } from './run-json.ts'
-import { checkpointLine, endedLine, recordsOf, restartingLine, startedLines, type RunSummary } from './run-report.ts'
+import { checkpointJson, endedJson, progressJson, restartingJson, savepointJson, startedJson } from './run-json.ts'
+import {
+  checkpointLine,
+  endedLine,
+  recordsOf,
+  restartingLine,
+  savepointLine,
+  startedLines,
+  type RunSummary,
+} from './run-report.ts'
 import { StatusLine } from './status-line.ts'
 
 const REDRAW_EVERY_MS = 200
@@ -43,6 +51,14 @@ export class RunDisplay {
         return this.started(event, nowMs)
       case 'checkpoint':
         return this.checkpoint(event)
+      case 'savepoint':
+        return this.tell(
+          () => savepointJson(event),
+          () => {
+            const line = savepointLine(event.outcome)
+            return event.outcome.error === undefined ? line : warningText(line)
+          },
+        )
       case 'progress':
         return this.progress(event, nowMs)
       case 'restarting':

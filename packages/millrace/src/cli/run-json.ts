@@ -2,6 +2,7 @@
  * `millrace run --json`: one line of JSON per event, on standard output.
  *
  *     {"type":"started", …}   {"type":"checkpoint", …}   {"type":"progress", …} once a second   {"type":"restarting", …}
+ *     {"type":"savepoint", …}
  *     {"type":"log", …}       {"type":"stopping"}        {"type":"ended","outcome":"finished"|"stopped"|"cancelled"|"already-finished", …}
  *
  * With --supervise, {"type":"died","signal","exitStatus","error","delayMs"} comes from the process that watches the one of the job;
@@ -39,6 +40,18 @@ export function checkpointJson({ outcome }: Extract<JobEvent, { type: 'checkpoin
     snapshot: formatSnapshotId('checkpoint', outcome.id),
     ...outcome,
     error: outcome.error ?? null,
+  }
+}
+
+export function savepointJson({ outcome }: Extract<JobEvent, { type: 'savepoint' }>): object {
+  const { id, checkpointId, label, error, ...facts } = outcome
+  return {
+    type: 'savepoint',
+    snapshot: formatSnapshotId('savepoint', id),
+    checkpoint: formatSnapshotId('checkpoint', checkpointId),
+    label: label ?? null,
+    ...facts,
+    error: error ?? null,
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a running job has to say to people: events -> lines. Pure. */
-import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
+import type { CheckpointOutcome, SavepointOutcome } from '../checkpoint/coordinator.ts'
 import type { JobEvent } from '../host/events.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import type { PlanEntry } from '../snapshot/restore-plan.ts'
@@ -50,6 +50,13 @@ export function checkpointLine(checkpoint: CheckpointOutcome): string {
   if (outcome !== 'complete') return `checkpoint ${name} failed (${outcome}): ${error ?? 'unknown reason'}`
   const aligned = alignmentMs < 1 ? '' : ` (${formatElapsed(alignmentMs)} aligning)`
   return `checkpoint ${name} complete in ${formatElapsed(durationMs)}${aligned}, ${formatBytes(newBytes)} new, ${formatBytes(totalBytes)} in all`
+}
+
+export function savepointLine({ id, checkpointId, label, error }: SavepointOutcome): string {
+  const name = formatSnapshotId('savepoint', id)
+  const of = `of ${formatSnapshotId('checkpoint', checkpointId)}`
+  if (error !== undefined) return `savepoint ${name} ${of} could not be made: ${error}`
+  return `savepoint ${name} ${of}${label === undefined ? '' : `: ${label}`}`
 }
 
 export function restartingLine({ error, delayMs }: Extract<JobEvent, { type: 'restarting' }>): string {

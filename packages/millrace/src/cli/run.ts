@@ -142,7 +142,7 @@ class Stopper {
 
   private stop(): void {
     // A failure of the final checkpoint is the job's failure, and reported as that.
-    this.handle!.stop().catch(() => undefined)
+    this.handle!.stop({ mustEnd: true }).catch(() => undefined)
   }
 }
 

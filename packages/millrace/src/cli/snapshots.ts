@@ -1,5 +1,6 @@
 /** `millrace snapshots JOB`: its snapshots, newest first. */
 import { listSnapshots, type SnapshotListing } from '../snapshot/catalogue.ts'
+import { isPeriodic } from '../snapshot/retention.ts'
 import type { Answer } from './answer.ts'
 import { findJob, openStorage, type StorageFlags } from './storage.ts'
 import { formatTable } from './table.ts'
@@ -35,11 +36,12 @@ const COLUMNS = [
   { title: 'DURATION', right: true },
   { title: 'PARALLELISM', right: true },
   { title: 'STANDING' },
+  { title: 'LABEL' },
 ]
 
 function rowOf({ name, kind, details }: SnapshotListing, nowMs: number): string[] {
-  if (details === undefined) return [name, kind, '-', '-', '-', '-', '-', 'damaged']
-  const { createdAtMs, newBytes, totalBytes, durationMs, parallelism, standing } = details
+  if (details === undefined) return [name, kind, '-', '-', '-', '-', '-', 'damaged', '']
+  const { createdAtMs, newBytes, totalBytes, durationMs, parallelism, standing, label } = details
   return [
     name,
     kind,
@@ -49,9 +51,11 @@ function rowOf({ name, kind, details }: SnapshotListing, nowMs: number): string[
     `${Math.round(durationMs)} ms`,
     String(parallelism),
     standing,
+    label ?? (isPeriodic({ kind, trigger: details.trigger }) ? '(periodic)' : ''),
   ]
 }
 
 export function snapshotAsJson({ name, kind, id, file, details, damage }: SnapshotListing): object {
-  return { name, kind, id, file, details: details ?? null, damage: damage ?? null }
+  const shown = details && { ...details, label: details.label ?? null }
+  return { name, kind, id, file, details: shown ?? null, damage: damage ?? null }
 }

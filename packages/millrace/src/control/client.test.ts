@@ -118,16 +118,17 @@ function isError(code: string, message: RegExp): (error: unknown) => boolean {
 test('every operation comes to its end, with its result', async context => {
   const { job, client } = await running(context)
   assert.equal((await client.status()).run, 3)
-  const all = [client.checkpoint(), client.rescale(2), client.stop(), client.cancel()]
-  await job.whenAsked(4)
+  const all = [client.checkpoint(), client.rescale(2), client.savepoint(), client.stop(), client.cancel()]
+  await job.whenAsked(5)
   job.complete(8)
   assert.deepEqual(await Promise.all(all), [
     { snapshot: 'chk-8' },
     { parallelism: 2, snapshot: 'chk-8', pauseMs: 140 },
-    undefined,
+    { savepoint: 'sp-9', checkpoint: 'chk-8', path: null },
+    { savepoint: null },
     undefined,
   ])
-  assert.deepEqual(job.calls.toSorted(), ['cancel', 'checkpoint', 'rescale 2', 'stop'])
+  assert.deepEqual(job.calls.toSorted(), ['cancel', 'checkpoint', 'rescale 2', 'savepoint', 'stop'])
 })
 
 test('what the job fails with is thrown as it was', async context => {

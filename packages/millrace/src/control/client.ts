@@ -68,23 +68,34 @@ export class JobClient {
     return this.perform('rescale', { parallelism })
   }
 
-  /** Resolves when the job has ended; how is in the record of its run. */
-  async stop(): Promise<void> {
-    await this.end('stop')
+  /** Resolves once it is complete, and written to its folder if one is named. */
+  async savepoint(request: Omit<RequestText<'savepoint'>, 'id'> = {}): Promise<Result<'savepoint'>> {
+    return this.perform('savepoint', request)
+  }
+
+  /**
+   * Resolves when the job has ended; how is in the record of its run. Undefined: the process was gone before it had said what came out.
+   */
+  async stop(request: Omit<RequestText<'stop'>, 'id'> = {}): Promise<Result<'stop'> | undefined> {
+    return this.end('stop', request)
   }
 
   /** Resolves when the job has ended; how is in the record of its run. */
   async cancel(): Promise<void> {
-    await this.end('cancel')
+    await this.end('cancel', {})
   }
 
   /** The process may be gone before it was asked how it went. */
-  private async end(kind: 'stop' | 'cancel'): Promise<void> {
+  private async end<Kind extends 'stop' | 'cancel'>(
+    kind: Kind,
+    request: Omit<RequestText<Kind>, 'id'>,
+  ): Promise<Result<Kind> | undefined> {
     const asked = { isSent: false }
     try {
-      await this.perform(kind, {}, asked)
+      return await this.perform(kind, request, asked)
     } catch (error) {
       if (!asked.isSent || !isMillraceError(error, 'JOB_NOT_RUNNING')) throw error
+      return undefined
     }
   }
 

@@ -1,13 +1,14 @@
 /** What the control API needs of a job, and how it says what the job is doing. */
-import type { JobStatus, Rescaled } from '../host/index.ts'
+import type { JobStatus, Rescaled, Savepoint, SavepointOptions, StopOptions, Stopped } from '../host/index.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
-import type { Answer, OperationAnswer } from './endpoints.ts'
+import type { Answer, OperationAnswer, Result } from './endpoints.ts'
 
 export interface ControlledJob {
   status(): JobStatus
   /** A checkpoint now: its number, once it is complete. */
   checkpoint(): Promise<number>
-  stop(): Promise<void>
+  savepoint(options: SavepointOptions): Promise<Savepoint>
+  stop(options: StopOptions): Promise<Stopped>
   cancel(): Promise<void>
   /** Resolves once the job runs at that parallelism. */
   rescale(parallelism: number): Promise<Rescaled>
@@ -48,12 +49,18 @@ function checkpointAnswer({
 /** An operation that is running, with how far it is. */
 export function withProgress(answer: OperationAnswer, status: JobStatus, nowMs: number): OperationAnswer {
   if (answer.state !== 'running') return answer
-  const { state: job, pendingCheckpoint: pending } = status
+  const { state: job, pendingCheckpoint: pending, savepointFolders } = status
   const checkpoint = pending && {
     snapshot: formatSnapshotId('checkpoint', pending.id),
     elapsedMs: nowMs - pending.startedAtMs,
     acknowledgedSlots: pending.acknowledgedSlots,
     slots: pending.slots,
   }
-  return { ...answer, progress: { elapsedMs: nowMs - answer.startedAtMs, job, checkpoint: checkpoint ?? null } }
+  const folders = [...savepointFolders]
+  const elapsedMs = nowMs - answer.startedAtMs
+  return { ...answer, progress: { elapsedMs, job, checkpoint: checkpoint ?? null, folders } }
+}
+
+export function savepointAnswer({ id, checkpoint, path }: Savepoint): Result<'savepoint'> {
+  return { savepoint: id, checkpoint, path: path ?? null }
 }

@@ -10,6 +10,7 @@
 import * as v from 'valibot'
 import type { ErrorCode } from '../base/errors.ts'
 import { MAX_PARALLELISM } from '../host/option-table.ts'
+import { LABEL, LABEL_ALLOWED } from '../host/savepoint-label.ts'
 
 export type Schema = v.GenericSchema<any, any>
 
@@ -40,6 +41,21 @@ const WaitMs = v.pipe(
 const WHOLE = `expected a whole number from 1 to ${MAX_PARALLELISM}`
 const Parallelism = v.pipe(v.number(WHOLE), v.integer(WHOLE), v.minValue(1, WHOLE), v.maxValue(MAX_PARALLELISM, WHOLE))
 
+const Label = v.pipe(v.string(), v.regex(LABEL, `expected ${LABEL_ALLOWED}`))
+
+/** The process that runs the job has a working directory of its own. */
+const Folder = v.pipe(v.string(), v.regex(/^(\/|[A-Za-z]:[\\/])/, 'expected an absolute path'))
+
+const SavepointRequest = { label: v.optional(Label), to: v.optional(Folder) }
+
+const SavepointAnswer = v.object({
+  savepoint: v.string(),
+  /** The checkpoint that it pins. */
+  checkpoint: v.string(),
+  /** The folder that it was written to as well. */
+  path: v.nullable(v.string()),
+})
+
 export const ErrorAnswer = v.object({
   code: v.string(),
   message: v.string(),
@@ -47,7 +63,7 @@ export const ErrorAnswer = v.object({
   context: v.record(v.string(), v.unknown()),
 })
 
-const JOB_STATES = ['starting', 'running', 'restarting', 'rescaling', 'ending', 'ended'] as const
+const JOB_STATES = ['starting', 'running', 'restarting', 'rescaling', 'stopping', 'ending', 'ended'] as const
 
 const CheckpointAnswer = v.object({
   snapshot: v.string(),
@@ -78,13 +94,14 @@ const JobAnswer = v.object({
   lastCheckpoint: v.nullable(CheckpointAnswer),
 })
 
-/** How far an operation is that is under way: what the job is doing, and the checkpoint being taken. */
+/** How far an operation is that is under way: what the job is doing, the checkpoint being taken, savepoints being written to folders. */
 const Progress = v.object({
   elapsedMs: v.number(),
   job: v.picklist(JOB_STATES),
   checkpoint: v.nullable(
     v.object({ snapshot: v.string(), elapsedMs: v.number(), acknowledgedSlots: v.number(), slots: v.number() }),
   ),
+  folders: v.array(v.object({ path: v.string(), fraction: v.number() })),
 })
 
 const Started = { id: v.string(), kind: v.string(), startedAtMs: v.number() }
@@ -126,13 +143,21 @@ export const ENDPOINTS = {
     response: operation(v.object({ snapshot: v.string() })),
     errors: ['JOB_NOT_RUNNING'],
   },
+  savepoint: {
+    method: 'POST',
+    path: '/v1/savepoint',
+    summary: 'a checkpoint now, pinned, and written to a folder of its own if one is named',
+    request: asking(SavepointRequest),
+    response: operation(SavepointAnswer),
+    errors: ['JOB_NOT_RUNNING', 'SAVEPOINT_FOLDER'],
+  },
   stop: {
     method: 'POST',
     path: '/v1/stop',
-    summary: 'a final checkpoint, output committed, and the job ends',
-    request: asking({}),
-    response: operation(v.object({})),
-    errors: ['JOB_NOT_RUNNING'],
+    summary: 'a final checkpoint, output committed, and the job ends; when that fails it goes on',
+    request: asking({ drain: v.optional(v.boolean()), savepoint: v.optional(strict(SavepointRequest)) }),
+    response: operation(v.object({ savepoint: v.nullable(SavepointAnswer) })),
+    errors: ['JOB_NOT_RUNNING', 'STOP_FAILED', 'SAVEPOINT_FOLDER'],
   },
   cancel: {
     method: 'POST',
@@ -181,7 +206,7 @@ export type RequestText<Name extends EndpointName> = v.InferInput<Endpoints[Name
 export type Request<Name extends EndpointName> = v.InferOutput<Endpoints[Name]['request']>
 export type Answer<Name extends EndpointName> = v.InferOutput<Endpoints[Name]['response']>
 
-export type OperationKind = 'checkpoint' | 'stop' | 'cancel' | 'rescale'
+export type OperationKind = 'checkpoint' | 'savepoint' | 'stop' | 'cancel' | 'rescale'
 export type OperationAnswer = Answer<'operation'>
 /** What an operation that is done says. */
 export type Result<Kind extends OperationKind> = Extract<Answer<Kind>, { readonly state: 'done' }>['result']

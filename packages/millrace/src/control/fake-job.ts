@@ -1,6 +1,6 @@
 /** A job for tests of the control API: it does nothing, and what is asked of it ends when the test says so. */
 import { CheckpointTally } from '../host/checkpoint-tally.ts'
-import type { JobStatus, Rescaled } from '../host/index.ts'
+import type { JobStatus, Rescaled, Savepoint, SavepointOptions, StopOptions, Stopped } from '../host/index.ts'
 import { NO_PROGRESS, sumProgress } from '../host/slot-progress.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { ControlledJob } from './controlled-job.ts'
@@ -10,6 +10,7 @@ export class FakeJob implements ControlledJob {
   readonly calls: string[] = []
   readonly checkpoints = new CheckpointTally()
   pendingCheckpoint: JobStatus['pendingCheckpoint']
+  savepointFolders: JobStatus['savepointFolders'] = []
   slots: SlotProgress[] = [{ ...NO_PROGRESS, sources: [{ source: 'in', records: 7, fraction: undefined }] }]
   private readonly name: string
   private readonly asked: { resolve(checkpointId: number): void; reject(error: unknown): void }[] = []
@@ -30,6 +31,7 @@ export class FakeJob implements ControlledJob {
       progress: sumProgress(this.slots),
       lastCheckpoint: undefined,
       pendingCheckpoint: this.pendingCheckpoint,
+      savepointFolders: this.savepointFolders,
       checkpoints: this.checkpoints.read(),
       restorableAtMs: undefined,
       startedAtMs: 1000,
@@ -42,8 +44,15 @@ export class FakeJob implements ControlledJob {
     return this.ask('checkpoint')
   }
 
-  async stop(): Promise<void> {
-    await this.ask('stop')
+  async savepoint(options: SavepointOptions): Promise<Savepoint> {
+    return savepointOf(await this.ask(withOptions('savepoint', options)), options)
+  }
+
+  async stop(options: StopOptions): Promise<Stopped> {
+    const checkpointId = await this.ask(withOptions('stop', options))
+    const { savepoint } = options
+    if (!savepoint) return { savepoint: undefined }
+    return { savepoint: savepointOf(checkpointId, savepoint === true ? {} : savepoint) }
   }
 
   async cancel(): Promise<void> {
@@ -74,4 +83,13 @@ export class FakeJob implements ControlledJob {
     for (const wake of this.waiting.splice(0)) wake()
     return new Promise((resolve, reject) => this.asked.push({ resolve, reject }))
   }
+}
+
+function withOptions(call: string, options: object): string {
+  const text = JSON.stringify(options)
+  return text === '{}' ? call : `${call} ${text}`
+}
+
+function savepointOf(checkpointId: number, { to }: SavepointOptions): Savepoint {
+  return { id: `sp-${checkpointId + 1}`, checkpoint: `chk-${checkpointId}`, path: to }
 }

@@ -90,20 +90,38 @@ test('an operation runs until it is done, and says what came out', async context
   const { status, json } = await waiting
   assert.equal(status, 200)
   const { progress, ...started } = asked.json
-  assert.deepEqual(Object.keys(progress), ['elapsedMs', 'job', 'checkpoint'])
+  assert.deepEqual(Object.keys(progress), ['elapsedMs', 'job', 'checkpoint', 'folders'])
   assert.deepEqual(json, { ...started, state: 'done', result: { parallelism: 4, snapshot: 'chk-9', pauseMs: 140 } })
   assert.deepEqual(job.calls, ['rescale 4'])
 })
 
 test('the result of each kind of operation', async context => {
   const { job, get, post } = await makeWorld(context)
-  const results = { checkpoint: { snapshot: 'chk-5' }, stop: {}, cancel: {} }
+  const results = {
+    checkpoint: { snapshot: 'chk-5' },
+    savepoint: { savepoint: 'sp-6', checkpoint: 'chk-5', path: null },
+    stop: { savepoint: null },
+    cancel: {},
+  }
   for (const kind of Object.keys(results)) await post(`/v1/${kind}`, { id: kind })
   job.complete(5)
   for (const [kind, result] of Object.entries(results)) {
     assert.deepEqual((await get(`/v1/operations/${kind}?wait=1000`)).json.result, result)
   }
-  assert.deepEqual(job.calls, ['checkpoint', 'stop', 'cancel'])
+  assert.deepEqual(job.calls, ['checkpoint', 'savepoint', 'stop', 'cancel'])
+})
+
+test('what a savepoint is called and where it goes, and how to stop, is told to the job', async context => {
+  const { job, get, post } = await makeWorld(context)
+  const savepoint = { label: 'before the upgrade', to: '/backup/a' }
+  await post('/v1/savepoint', { id: 'savepoint', ...savepoint })
+  await post('/v1/stop', { id: 'stop', drain: true, savepoint })
+  job.complete(5)
+  const made = { savepoint: 'sp-6', checkpoint: 'chk-5', path: '/backup/a' }
+  assert.deepEqual((await get('/v1/operations/savepoint?wait=1000')).json.result, made)
+  assert.deepEqual((await get('/v1/operations/stop?wait=1000')).json.result, { savepoint: made })
+  const text = JSON.stringify(savepoint)
+  assert.deepEqual(job.calls, [`savepoint ${text}`, `stop {"drain":true,"savepoint":${text}}`])
 })
 
 test('a request that is sent again under its id is the same operation, while it runs and afterwards', async context => {
@@ -153,11 +171,13 @@ test('an operation that is running says how far it is: what the job does, and th
   const { job, get, post } = await makeWorld(context)
   await post('/v1/checkpoint', { id: 'a' })
   job.pendingCheckpoint = { id: 8, startedAtMs: Date.now() - 5000, acknowledgedSlots: 1, slots: 2 }
+  job.savepointFolders = [{ path: '/backup/a', fraction: 0.4 }]
   const { progress } = (await get('/v1/operations/a')).json
   const { elapsedMs, ...checkpoint } = progress.checkpoint
   assert.equal(progress.job, 'running')
   assert.deepEqual(checkpoint, { snapshot: 'chk-8', acknowledgedSlots: 1, slots: 2 })
   assert.ok(elapsedMs >= 5000)
+  assert.deepEqual(progress.folders, job.savepointFolders)
   job.complete()
   assert.equal((await get('/v1/operations/a?wait=1000')).json.progress, undefined)
 })
@@ -288,7 +308,24 @@ for (const [what, path, body, headers, status, message] of [
   ['plain text', '/v1/stop', '{}', { 'content-type': 'text/plain' }, 415, /content-type is "text\/plain"/],
   ['a form', '/v1/stop', 'id=a', { 'content-type': 'application/x-www-form-urlencoded' }, 415, /not application\/json/],
   ['too much', '/v1/stop', { id: 'x'.repeat(64 * 1024) }, {}, 413, /more than 64 KiB/],
-  ['an unknown field', '/v1/stop', { drain: true }, {}, 400, /drain: there is no such field/],
+  ['an unknown field', '/v1/stop', { drian: true }, {}, 400, /drian: there is no such field/],
+  [
+    'an unknown field within',
+    '/v1/stop',
+    { savepoint: { from: 'a' } },
+    {},
+    400,
+    /savepoint.from: there is no such field/,
+  ],
+  ['a relative path', '/v1/savepoint', { to: 'a/b' }, {}, 400, /to: expected an absolute path/],
+  [
+    'a label of two lines',
+    '/v1/savepoint',
+    { label: 'a\nb' },
+    {},
+    400,
+    /label: expected 1 to 200 characters on one line/,
+  ],
   ['a bad id', '/v1/stop', { id: '../a' }, {}, 400, /id: expected 1 to 64 of/],
   ['no parallelism', '/v1/rescale', {}, {}, 400, /parallelism: expected/],
   ['parallelism 0', '/v1/rescale', { parallelism: 0 }, {}, 400, /parallelism: expected a whole number from 1/],

@@ -16,7 +16,7 @@ import { assert } from '../base/assert.ts'
 import { messageOf, MillraceError, namedError } from '../base/errors.ts'
 import { isLoopback } from '../host/loopback.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
-import { answerOfStatus, withProgress, type ControlledJob } from './controlled-job.ts'
+import { answerOfStatus, savepointAnswer, withProgress, type ControlledJob } from './controlled-job.ts'
 import {
   type Answer,
   DOCUMENTS,
@@ -142,7 +142,17 @@ export class ControlServer {
       this.operate('checkpoint', request, async job => ({
         snapshot: formatSnapshotId('checkpoint', await job.checkpoint()),
       })),
-    stop: request => this.operate('stop', request, async job => (await job.stop(), {})),
+    savepoint: request =>
+      this.operate('savepoint', request, async job => {
+        const { label, to } = request
+        return savepointAnswer(await job.savepoint({ label, to }))
+      }),
+    stop: request =>
+      this.operate('stop', request, async job => {
+        const { drain, savepoint: wanted } = request
+        const { savepoint } = await job.stop({ drain, savepoint: wanted })
+        return { savepoint: savepoint === undefined ? null : savepointAnswer(savepoint) }
+      }),
     cancel: request => this.operate('cancel', request, async job => (await job.cancel(), {})),
     rescale: request =>
       this.operate('rescale', request, async job => {

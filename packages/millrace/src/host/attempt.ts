@@ -11,9 +11,12 @@ import { MillraceError } from '../base/errors.ts'
 import {
   CheckpointCoordinator,
   type CheckpointOutcome,
+  type CheckpointRequest,
+  type Completed,
   type CoordinatorOptions,
   type ManifestHead,
   type PendingCheckpoint,
+  type SavepointOutcome,
 } from '../checkpoint/coordinator.ts'
 import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
@@ -53,6 +56,7 @@ export interface AttemptOptions {
   onRows(mail: Extract<FromSlot, { type: 'rows' }>): void
   onLog(level: 'info' | 'warn', message: string): void
   onCheckpoint(outcome: CheckpointOutcome): void
+  onSavepoint(outcome: SavepointOutcome): void
   onFailure(failure: Failure): void
 }
 
@@ -117,7 +121,10 @@ export class Attempt {
   }
 
   /** The run is durable: opens sinks and sources, and lets records flow. */
-  async start(head: Omit<ManifestHead, 'operators' | 'nextStateId'>, firstCheckpointId: number): Promise<void> {
+  async start(
+    head: Omit<ManifestHead, 'operators' | 'nextStateId'>,
+    { firstCheckpointId, savepointDueMs }: Pick<CoordinatorOptions, 'firstCheckpointId' | 'savepointDueMs'>,
+  ): Promise<void> {
     const { options, manifest, plan, operators } = this
     const { checkpointing, maxParallelism } = options.options
     const coordinator: CoordinatorOptions = {
@@ -130,6 +137,7 @@ export class Attempt {
         needsFullBase(manifest, { maxParallelism, operators }) ||
         plan.entries.some(entry => entry.verdict === 'dropped'),
       firstCheckpointId,
+      savepointDueMs,
     }
     this.coordinator = new CheckpointCoordinator(coordinator, {
       store: options.store,
@@ -140,6 +148,7 @@ export class Attempt {
       send: (slot, mail) => this.slots[slot].send(mail),
       fail: error => this.fail({ error: carry(error), records: -1 }),
       report: outcome => this.report(outcome),
+      reportSavepoint: outcome => options.onSavepoint(outcome),
       collectGarbage: current => options.collectGarbage(current),
       yield: () => options.world.yield(),
     })
@@ -175,9 +184,9 @@ export class Attempt {
     return this.progress.filter(known => known !== undefined)
   }
 
-  request(reason: RequestReason): Promise<number> {
+  async request(reason: RequestReason, request?: CheckpointRequest): Promise<Completed> {
     if (this.coordinator === undefined) throw new MillraceError('JOB_NOT_RUNNING', 'the job has not started yet')
-    return this.coordinator.request(reason)
+    return this.coordinator.request(reason, request)
   }
 
   async close(why?: MillraceError): Promise<void> {

@@ -1,5 +1,5 @@
 /** What a running job tells whoever started it: the command line prints it, programs may listen. */
-import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
+import type { CheckpointOutcome, SavepointOutcome } from '../checkpoint/coordinator.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { MillraceError } from '../base/errors.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
@@ -18,6 +18,7 @@ export type JobEvent =
     }
   | { readonly type: 'already-finished' }
   | { readonly type: 'checkpoint'; readonly outcome: CheckpointOutcome }
+  | { readonly type: 'savepoint'; readonly outcome: SavepointOutcome }
   | { readonly type: 'progress'; readonly progress: SlotProgress }
   | { readonly type: 'restarting'; readonly error: MillraceError; readonly delayMs: number }
   | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly message: string }

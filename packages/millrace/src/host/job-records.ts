@@ -4,11 +4,11 @@
  */
 import { isMillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
-import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
+import type { CheckpointOutcome, SavepointOutcome } from '../checkpoint/coordinator.ts'
 import { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
 import { appendHistory } from '../snapshot/history.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
-import { decideRetention } from '../snapshot/retention.ts'
+import { decideRetention, periodicSavepointDueMs } from '../snapshot/retention.ts'
 import {
   publishRunEnd,
   publishRunRecord,
@@ -68,7 +68,7 @@ export class JobRecords {
    * How the last run of this process ended becomes durable, and what it does not retain goes. That may be one whose beginning had seemed
    * to fail; when there is none, nothing is said. @throws FENCED, STORE_FAILED
    */
-  async endRun(end: Pick<RunEnd, 'end' | 'atMs' | 'lastCheckpointId' | 'error'>, scope: SweepScope): Promise<void> {
+  async endRun(end: Omit<RunEnd, 'format' | 'version' | 'job' | 'run' | 'retained'>, scope: SweepScope): Promise<void> {
     const { store, job, checkpointing } = this.options
     const { onCancel, onFinish } = checkpointing
     const deletes =
@@ -89,7 +89,8 @@ export class JobRecords {
   async sweep({ pinnedId, previousLineage, leftovers }: SweepScope): Promise<void> {
     const { store, checkpointing, lock, warn } = this.options
     const pinned = pinnedId === undefined ? [] : [{ id: pinnedId }]
-    const policy = { retain: checkpointing.retain, previousLineage, pinned }
+    const { retain, keepSavepoints } = checkpointing
+    const policy = { retain, keepSavepoints, previousLineage, pinned }
     const report = await sweep(store, {
       token: lock.token,
       confirm: () => lock.confirm(),
@@ -102,6 +103,15 @@ export class JobRecords {
       const { file, error } = report.stopped
       warn(`nothing is cleared up, since ${file} cannot be read: ${error.message}. Remove it with millrace delete.`)
     }
+  }
+
+  /** When the next periodic savepoint of a lineage is due, whose run has begun; Infinity: never. @throws STORE_FAILED */
+  async savepointDueMs(lineage: number): Promise<number> {
+    const { savepointEveryMs } = this.options.checkpointing
+    if (savepointEveryMs === undefined) return Infinity
+    const { manifests } = await this.folder.read()
+    const snapshots = manifests.flatMap(({ facts }) => (isMillraceError(facts) ? [] : [facts]))
+    return periodicSavepointDueMs(snapshots, this.runs, lineage, savepointEveryMs)
   }
 
   /** Never fails a checkpoint. */
@@ -118,6 +128,22 @@ export class JobRecords {
       newBytes,
       totalBytes,
       alignmentMs,
+      ...(error !== undefined && { error }),
+    })
+  }
+
+  /** Never fails a savepoint. */
+  async appendSavepoint(run: number, outcome: SavepointOutcome): Promise<void> {
+    const { id, trigger, atMs, pinMs: durationMs, totalBytes, error } = outcome
+    await appendHistory(this.options.store, {
+      atMs,
+      kind: 'savepoint',
+      id,
+      run,
+      trigger,
+      outcome: error === undefined ? 'completed' : 'failed',
+      durationMs,
+      totalBytes,
       ...(error !== undefined && { error }),
     })
   }

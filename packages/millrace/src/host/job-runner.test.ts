@@ -250,3 +250,93 @@ test('the end of a run knows of a checkpoint that was published but not yet comp
   const end = JSON.parse(new TextDecoder().decode(await store.read('runs/000001.end.json')))
   assert.equal(end.lastCheckpointId, 1)
 })
+
+/** Of the trigger under way, by all slots but one, which declines. */
+function declineOf(slots: readonly PlayedSlot[], message: string): void {
+  const [mail] = slots[1].mails
+  assert.ok(mail.type === 'trigger')
+  const error = carry(new MillraceError('STORE_FAILED', message))
+  slots[1].post({ type: 'declined', checkpointId: mail.trigger.checkpointId, error })
+}
+
+test('a stop whose final checkpoint fails says so, and the job goes on; another one may succeed', async () => {
+  const { runner, attempts, restart } = makeJob()
+  await runner.start()
+  const stopped = assert.rejects(runner.stop(), {
+    code: 'STOP_FAILED',
+    message: "job 'played' was not stopped, and goes on: the disk is full",
+  })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  assert.equal(runner.status().state, 'stopping')
+  declineOf(attempts[0], 'the disk is full')
+  await stopped
+  await restart()
+  await until(() => runner.status().state === 'running')
+  const again = runner.stop()
+  await until(() => attempts[1].every(({ mails }) => mails.length > 0))
+  for (const slot of attempts[1]) slot.answer()
+  await until(() => attempts[1].every(({ mails }) => mails.length > 0))
+  for (const slot of attempts[1]) slot.answer()
+  assert.deepEqual(await again, { savepoint: undefined })
+  assert.equal(await runner.finished, 'stopped')
+})
+
+test('a stop that must end the job ends it: its failure is the job’s', async () => {
+  const { runner, attempts } = makeJob()
+  await runner.start()
+  const stopped = assert.rejects(runner.stop({ mustEnd: true }), { code: 'CHECKPOINT_FAILED' })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  declineOf(attempts[0], 'the disk is full')
+  await stopped
+  await assert.rejects(runner.finished, { code: 'CHECKPOINT_FAILED' })
+})
+
+test('two stops are one; and of one that fails the other is tried', async () => {
+  const { runner, attempts } = makeJob()
+  await runner.start()
+  const first = assert.rejects(runner.stop(), { code: 'STOP_FAILED' })
+  const second = runner.stop({ mustEnd: true })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  declineOf(attempts[0], 'the disk is full')
+  await first
+  // Between two attempts there is nothing newer than the latest checkpoint.
+  await second
+  assert.equal(await runner.finished, 'stopped')
+})
+
+test('a slot that dies while the job is being stopped restarts it, and the stop says that it goes on', async () => {
+  const { runner, attempts, restart } = makeJob()
+  await runner.start()
+  const stopped = assert.rejects(runner.stop({ drain: true, savepoint: true }), {
+    code: 'STOP_FAILED',
+    message: /goes on: the thread died/,
+  })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  attempts[0][1].die()
+  await stopped
+  await restart()
+  await until(() => runner.status().state === 'running')
+  await runner.cancel()
+})
+
+test('a job that is cancelled while it is being stopped is cancelled', async () => {
+  const { runner, attempts } = makeJob()
+  await runner.start()
+  const stopped = assert.rejects(runner.stop(), { code: 'JOB_NOT_RUNNING' })
+  await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+  await runner.cancel()
+  await stopped
+  assert.equal(await runner.finished, 'cancelled')
+})
+
+test('between two attempts a plain stop ends the job, and one that wants more of it is refused', async () => {
+  const { runner, attempts } = makeJob()
+  await runner.start()
+  attempts[0][0].die()
+  await until(() => runner.status().state === 'restarting')
+  for (const options of [{ drain: true }, { savepoint: true }])
+    await assert.rejects(runner.stop(options), { code: 'JOB_NOT_RUNNING' })
+  await assert.rejects(runner.savepoint(), { code: 'JOB_NOT_RUNNING' })
+  await runner.stop()
+  assert.equal(await runner.finished, 'stopped')
+})

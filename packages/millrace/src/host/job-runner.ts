@@ -3,12 +3,16 @@
  *
  *   starting -> running <-> restarting (waits for the delay) -> ending -> ended
  *               running <-> rescaling (a last checkpoint at the old parallelism)
+ *               running <-> stopping (a last checkpoint, committed) -> ended
+ *
+ * What a stop, or a rescale, asks for may fail: the job then goes on, with a new attempt. An end that cannot be put off, of input that is
+ * finished or of the process, is `ending`, and a failure of its last checkpoint is the job's.
  *
  * Every attempt is a start of its own, recovered from what is stored and durable before its first record, so a restart in this process
  * and one after a crash are the same thing.
  */
 import { isMillraceError, messageOf, MillraceError, namedError } from '../base/errors.ts'
-import type { CheckpointOutcome, PendingCheckpoint } from '../checkpoint/coordinator.ts'
+import type { CheckpointOutcome, CheckpointRequest, Completed, PendingCheckpoint } from '../checkpoint/coordinator.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
@@ -42,6 +46,8 @@ import {
   type RestartDecision,
   type RestartState,
 } from './restart-strategy.ts'
+import { SavepointFolders, type FolderProgress, type SavepointFolder } from './savepoint-folders.ts'
+import { assertLabel } from './savepoint-label.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { SpareSlots } from './spare-slots.ts'
 import { VERSION } from './version.ts'
@@ -63,7 +69,7 @@ export interface RunnerOptions {
 
 export interface JobStatus {
   readonly job: string
-  readonly state: 'starting' | 'running' | 'restarting' | 'rescaling' | 'ending' | 'ended'
+  readonly state: 'starting' | 'running' | 'restarting' | 'rescaling' | 'stopping' | 'ending' | 'ended'
   readonly parallelism: number
   readonly run: number | undefined
   readonly lineage: number | undefined
@@ -71,6 +77,8 @@ export interface JobStatus {
   readonly progress: SlotProgress | undefined
   readonly lastCheckpoint: CheckpointOutcome | undefined
   readonly pendingCheckpoint: PendingCheckpoint | undefined
+  /** Savepoints that are being written to folders of their own. */
+  readonly savepointFolders: readonly FolderProgress[]
   /** Of this process, over restarts. */
   readonly checkpoints: CheckpointCounts
   /** When the newest snapshot was taken that a restart would go on from; undefined: it would start afresh. */
@@ -88,6 +96,41 @@ export interface Rescaled {
   readonly checkpointId: number
   /** From its trigger until records flow again. */
   readonly pauseMs: number
+}
+
+export interface SavepointOptions {
+  /** What its owner calls it: 1 to 200 characters on one line. */
+  readonly label?: string | undefined
+  /**
+   * Write it to this folder too, where it needs nothing else and from where it may be moved anywhere. The folder must be empty, or not
+   * there yet, and lie outside the storage.
+   */
+  readonly to?: string | undefined
+  /** How much of the folder is written, 0 to 1. */
+  readonly onProgress?: ((fraction: number) => void) | undefined
+}
+
+export interface Savepoint {
+  /** `sp-43`: in the job's own folder, where it stays until its owner deletes it. */
+  readonly id: string
+  /** `chk-42`: the checkpoint that it pins. */
+  readonly checkpoint: string
+  /** The folder that was asked for, absolute. */
+  readonly path: string | undefined
+}
+
+export interface StopOptions {
+  /** First the final watermark: windows and event-time timers fire, as at the end of input. */
+  readonly drain?: boolean | undefined
+  /** The final snapshot is a savepoint too. */
+  readonly savepoint?: boolean | SavepointOptions | undefined
+  /** The job ends in any case: when its final snapshot fails, it has failed. Otherwise it goes on then. */
+  readonly mustEnd?: boolean | undefined
+}
+
+export interface Stopped {
+  /** The one that was asked for. */
+  readonly savepoint: Savepoint | undefined
 }
 
 type JobEnd = { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError }
@@ -112,6 +155,11 @@ export class JobRunner {
   private starting: Promise<void> = Promise.resolve()
   private readonly slots: SpareSlots
   private rescaling: Promise<unknown> = Promise.resolve()
+  /** Settles when no stop is under way that may fail without being the end. */
+  private stopping: Promise<unknown> = Promise.resolve()
+  /** Settles when what the last failure led to has been decided. */
+  private failing: Promise<void> = Promise.resolve()
+  private readonly folders: SavepointFolders
   private progress: SlotProgress | undefined
   private lastCheckpoint: CheckpointOutcome | undefined
   private lastCheckpointId = 0
@@ -119,6 +167,7 @@ export class JobRunner {
   private restorableAtMs: number | undefined
   private readonly startedAtMs: number
   private readonly rate = new RecordRate()
+  private lastSavepointId: number | undefined
 
   constructor(options: RunnerOptions) {
     this.options = options
@@ -126,6 +175,9 @@ export class JobRunner {
     this.parallelism = options.options.parallelism
     this.startedAtMs = options.world.now()
     this.slots = new SpareSlots(options.slots)
+    const { store } = options
+    const { compression } = options.options.checkpointing
+    this.folders = new SavepointFolders({ store, compression, yield: () => this.world.yield() })
     this.restarts = startRestarts(options.options.restart, this.world.now())
     const { promise, resolve, reject } = Promise.withResolvers<JobOutcome>()
     this.finished = promise
@@ -245,7 +297,9 @@ export class JobRunner {
     this.lastCheckpointId = manifest?.id ?? 0
     this.restorableAtMs = manifest?.createdAtMs
     this.rate.restart()
+    this.lastSavepointId = undefined
     await this.sweep(true)
+    const savepointDueMs = await records.savepointDueMs(record.lineage)
     if (this.isOver) {
       await attempt.close()
       return undefined
@@ -264,7 +318,7 @@ export class JobRunner {
         parallelism: this.parallelism,
         maxParallelism: options.maxParallelism,
       },
-      record.firstCheckpointId,
+      { firstCheckpointId: record.firstCheckpointId, savepointDueMs },
     )
     return undefined
   }
@@ -323,6 +377,11 @@ export class JobRunner {
         void records.appendHistory(this.run!.run, outcome)
         onEvent({ type: 'checkpoint', outcome })
       },
+      onSavepoint: outcome => {
+        if (outcome.error === undefined) this.lastSavepointId = outcome.id
+        void records.appendSavepoint(this.run!.run, outcome)
+        onEvent({ type: 'savepoint', outcome })
+      },
       onFailure: failure => void this.failed(failure),
     }
   }
@@ -345,6 +404,7 @@ export class JobRunner {
       progress: this.progress,
       lastCheckpoint: this.lastCheckpoint,
       pendingCheckpoint: this.attempt?.pendingCheckpoint,
+      savepointFolders: this.folders.progress,
       checkpoints: this.checkpoints.read(),
       restorableAtMs: this.restorableAtMs,
       startedAtMs: this.startedAtMs,
@@ -360,7 +420,43 @@ export class JobRunner {
 
   async checkpoint(): Promise<number> {
     if (this.state !== 'running') throw notRunning(this.options.job)
-    return this.attempt!.request('user')
+    return (await this.attempt!.request('user')).checkpointId
+  }
+
+  // ------------------------------------------------------------------------------------------------------- savepoints
+
+  /**
+   * A checkpoint now, pinned. What is written to a folder is written while the job goes on.
+   * @throws OPTION_INVALID, SAVEPOINT_FOLDER, JOB_NOT_RUNNING, CHECKPOINT_FAILED, and what keeps it from being written
+   */
+  async savepoint(options: SavepointOptions = {}): Promise<Savepoint> {
+    assertLabel(options.label)
+    if (this.state !== 'running') throw notRunning(this.options.job)
+    const { attempt } = this
+    return this.intoFolder(options, async () => attempt!.request('user', { savepoint: { label: options.label } }))
+  }
+
+  /** Takes the folder, if one is wanted, before anything is asked of the job. */
+  private async intoFolder(
+    { to, onProgress }: SavepointOptions,
+    request: () => Promise<Completed>,
+  ): Promise<Savepoint> {
+    const folder: SavepointFolder | undefined = to === undefined ? undefined : await this.folders.take(to)
+    let completed: Completed
+    try {
+      completed = await request()
+    } catch (error) {
+      await folder?.release()
+      throw error
+    }
+    const { checkpointId } = completed
+    const savepoint = completed.savepoint!
+    await folder?.write(savepoint, onProgress)
+    return {
+      id: formatSnapshotId('savepoint', savepoint.id),
+      checkpoint: formatSnapshotId('checkpoint', checkpointId),
+      path: folder?.path,
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------- rescaling
@@ -391,7 +487,7 @@ export class JobRunner {
     const fromMs = this.world.now()
     let checkpointId: number
     try {
-      checkpointId = await attempt.request('rescale')
+      checkpointId = (await attempt.request('rescale')).checkpointId
     } catch (error) {
       await this.slots.discard()
       throw error
@@ -426,7 +522,12 @@ export class JobRunner {
 
   // ------------------------------------------------------------------------------------------------------- restarting
 
-  private async failed(failure: Failure): Promise<void> {
+  private failed(failure: Failure): Promise<void> {
+    this.failing = this.handleFailure(failure)
+    return this.failing
+  }
+
+  private async handleFailure(failure: Failure): Promise<void> {
     if (this.state === 'ended') return
     const { world } = this
     const { options, onEvent } = this.options
@@ -434,9 +535,9 @@ export class JobRunner {
     // The final checkpoint, or its commit, is what is being waited for: it fails with this.
     if (this.state === 'ending') return this.attempt?.close(error)
     const attempt = this.attempt
-    // The checkpoint of a rescale that failed costs no more than the rescale.
+    // The checkpoint of a rescale or a stop that failed costs no more than that.
     const decision: RestartDecision =
-      this.state === 'rescaling' && error.code === 'CHECKPOINT_FAILED'
+      (this.state === 'rescaling' || this.state === 'stopping') && error.code === 'CHECKPOINT_FAILED'
         ? { kind: 'restart', delayMs: 0, state: this.restarts }
         : decideRestart(options.restart, this.restarts, failure, world.now(), world.random())
     this.state = 'restarting'
@@ -468,21 +569,75 @@ export class JobRunner {
 
   // ---------------------------------------------------------------------------------------------------------- ending
 
-  /** A last checkpoint, its output committed, and out. */
-  async stop(): Promise<void> {
-    await this.endWith('stop', 'stopped')
+  /**
+   * A last checkpoint, its output committed, and out. When that fails the job goes on from its latest checkpoint, unless it must end.
+   * @throws STOP_FAILED, OPTION_INVALID, SAVEPOINT_FOLDER, JOB_NOT_RUNNING, and whatever ends the job instead
+   */
+  async stop({ drain = false, savepoint, mustEnd = false }: StopOptions = {}): Promise<Stopped> {
+    const wanted: SavepointOptions | undefined = savepoint === true ? {} : savepoint || undefined
+    assertLabel(wanted?.label)
+    const request: CheckpointRequest = { drain, ...(wanted && { savepoint: { label: wanted.label } }) }
+    await this.quiet()
+    if (this.state !== 'running') {
+      if (drain || wanted !== undefined) throw notRunning(this.options.job)
+      await this.endWith('stop', 'stopped')
+      return { savepoint: undefined }
+    }
+    this.state = mustEnd ? 'ending' : 'stopping'
+    const stopped = this.stopRunning(this.attempt!, wanted, request)
+    this.stopping = stopped.catch(() => undefined)
+    return stopped
+  }
+
+  private async stopRunning(
+    attempt: Attempt,
+    wanted: SavepointOptions | undefined,
+    request: CheckpointRequest,
+  ): Promise<Stopped> {
+    let savepoint: Savepoint | undefined
+    let isAsked = false
+    const ask = async (): Promise<Completed> => {
+      isAsked = true
+      return attempt.request('stop', request)
+    }
+    try {
+      if (wanted === undefined) await ask()
+      else savepoint = await this.intoFolder(wanted, ask)
+    } catch (error) {
+      throw await this.notStopped(namedError(error), isAsked)
+    }
+    await this.end({ kind: 'ended', outcome: 'stopped' })
+    return { savepoint }
+  }
+
+  /** What to say of it, once it is clear what becomes of the job. `isAsked`: it may have stopped reading. */
+  private async notStopped(error: MillraceError, isAsked: boolean): Promise<MillraceError> {
+    if (this.state === 'ending') await this.end({ kind: 'failed', error })
+    else if (this.state === 'stopping') {
+      if (!isAsked) {
+        this.state = 'running'
+        return error
+      }
+      // The attempt itself is well, but behind its last barrier.
+      const failed = new MillraceError('CHECKPOINT_FAILED', error.message, { cause: error })
+      void this.failed({ error: carry(failed), records: -1 })
+    }
+    await this.failing
+    if (this.isOver) return error
+    const message = `job '${this.options.job}' was not stopped, and goes on: ${error.message}`
+    return new MillraceError('STOP_FAILED', message, { cause: error })
   }
 
   /** Every source has ended. Of an attempt that a rescale or a failure replaces meanwhile, the next one comes to that end again. */
   private async finish(): Promise<void> {
     const { attempt } = this
-    await this.rescaling
+    await this.quiet()
     if (this.state !== 'running' || this.attempt !== attempt) return
     await this.endWith('finish', 'finished').catch(() => undefined)
   }
 
   private async endWith(reason: 'stop' | 'finish', outcome: 'stopped' | 'finished'): Promise<void> {
-    await this.rescaling
+    await this.quiet()
     if (this.state === 'ended' || this.state === 'ending') return void (await this.finished)
     const hadAttempt = this.state === 'running' || this.state === 'starting'
     this.state = 'ending'
@@ -495,6 +650,12 @@ export class JobRunner {
       throw error
     }
     await this.end({ kind: 'ended', outcome })
+  }
+
+  /** A rescale or a stop that is under way may yet fail, and the job go on. */
+  private async quiet(): Promise<void> {
+    await this.rescaling
+    while (this.state === 'stopping') await this.stopping
   }
 
   /** No further snapshot; retained checkpoints stay, unless `onCancel` says delete. */
@@ -512,6 +673,7 @@ export class JobRunner {
     await this.attempt?.close(how.kind === 'failed' ? how.error : undefined)
     await this.starting
     await this.slots.discard()
+    await this.folders.settle(how.kind === 'failed' || how.outcome === 'cancelled')
     try {
       await this.recordEnd(how)
     } catch (error) {
@@ -533,6 +695,7 @@ export class JobRunner {
         end,
         atMs: this.world.now(),
         lastCheckpointId: Math.max(this.lastCheckpointId, this.attempt?.publishedId ?? 0),
+        ...(this.lastSavepointId !== undefined && { lastSavepointId: this.lastSavepointId }),
         ...(how.kind === 'failed' && { error: { code: how.error.code, message: how.error.message } }),
       },
       this.sweepScope(false),

@@ -89,6 +89,8 @@ export const OPTIONS = {
   'checkpointing.onCancel': { type: oneOf('retain', 'delete'), default: 'retain' },
   'checkpointing.onFinish': { type: oneOf('retain', 'delete'), default: 'delete' },
   'checkpointing.incremental': { type: boolean, default: true },
+  'checkpointing.savepointEvery': { type: duration(1), default: undefined },
+  'checkpointing.keepSavepoints': { type: whole(1, Infinity), default: 7 },
   'checkpointing.compression': { type: oneOf('zstd', 'none'), default: 'zstd' },
   'restart.strategy': { type: oneOf('exponential-delay', 'none'), default: 'exponential-delay' },
   'restart.initialDelay': { type: duration(0), default: 1000 },

@@ -41,6 +41,8 @@ test('with nothing said, every option has its documented default', () => {
       onFinish: 'delete',
       incremental: true,
       compression: 'zstd',
+      savepointEveryMs: undefined,
+      keepSavepoints: 7,
     },
     restart: {
       strategy: 'exponential-delay',
@@ -99,6 +101,8 @@ test('texts are read as the type of the option', () => {
       'checkpointing.onFinish=retain',
       'checkpointing.incremental=false',
       'checkpointing.compression=none',
+      'checkpointing.savepointEvery=24h',
+      'checkpointing.keepSavepoints=2',
       'restart.strategy=none',
       'restart.initialDelay=2s',
       'restart.maxDelay=1h',
@@ -118,6 +122,8 @@ test('texts are read as the type of the option', () => {
     onFinish: 'retain',
     incremental: false,
     compression: 'none',
+    savepointEveryMs: 86_400_000,
+    keepSavepoints: 2,
   })
   assert.deepEqual(options.restart, {
     strategy: 'none',

@@ -55,6 +55,9 @@ export interface ResolvedCheckpointing {
   readonly onFinish: 'retain' | 'delete'
   readonly incremental: boolean
   readonly compression: 'zstd' | 'none'
+  /** Undefined: no periodic savepoints. */
+  readonly savepointEveryMs: number | undefined
+  readonly keepSavepoints: number
 }
 
 export interface ResolvedRestart {
@@ -220,6 +223,8 @@ function fill(
       onFinish: get('checkpointing.onFinish'),
       incremental: get('checkpointing.incremental'),
       compression: get('checkpointing.compression'),
+      savepointEveryMs: get('checkpointing.savepointEvery'),
+      keepSavepoints: get('checkpointing.keepSavepoints'),
     },
     restart: {
       strategy: get('restart.strategy'),

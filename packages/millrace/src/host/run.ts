@@ -10,7 +10,15 @@ import type { Storage } from '../store/contract.ts'
 import { withDrySinks } from './dry-run.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { inPlaceSlots } from './in-place-slot.ts'
-import { JobRunner, type JobStatus, type Rescaled } from './job-runner.ts'
+import {
+  JobRunner,
+  type JobStatus,
+  type Rescaled,
+  type Savepoint,
+  type SavepointOptions,
+  type StopOptions,
+  type Stopped,
+} from './job-runner.ts'
 import { resolveOptions, type ResolvedOptions } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { findStartPoint } from './start-point.ts'
@@ -55,8 +63,16 @@ export interface JobHandle {
   readonly finished: Promise<JobOutcome>
   /** A checkpoint now. Resolves with its name once it is complete. */
   checkpoint(): Promise<{ readonly id: string }>
-  /** A final checkpoint, sinks committed, and out. Rejects, and the job has failed, when the checkpoint fails. */
-  stop(): Promise<void>
+  /**
+   * A checkpoint now, pinned: it holds everything before the call, and stays until its owner deletes it. With `to` it is also written to
+   * a folder that needs nothing else, while the job goes on.
+   */
+  savepoint(options?: SavepointOptions): Promise<Savepoint>
+  /**
+   * A final checkpoint, sinks committed, and out. Rejects with STOP_FAILED when the checkpoint fails; the job then goes on from its latest
+   * one, unless it must end.
+   */
+  stop(options?: StopOptions): Promise<Stopped>
   /** Ends without a checkpoint. */
   cancel(): Promise<void>
   /**
@@ -141,7 +157,8 @@ export async function start(options: StartOptions): Promise<StartedJob> {
     job: name,
     finished: runner.finished,
     checkpoint: async () => ({ id: `chk-${await runner.checkpoint()}` }),
-    stop: () => runner.stop(),
+    savepoint: savepointOptions => runner.savepoint(savepointOptions),
+    stop: stopOptions => runner.stop(stopOptions),
     cancel: () => runner.cancel(),
     rescale: parallelism => runner.rescale(parallelism),
     status: () => runner.status(),

@@ -93,7 +93,7 @@ async function write(slots: number, maxParallelism: number): Promise<Written> {
       }
       const segment = { file: `segments/1-${checkpointId * 1000 + slot}.seg`, id: 1 }
       const full = checkpointId === 1
-      const trigger = { checkpointId, baseCheckpointId: full ? undefined : 1, full, segment, last: false }
+      const trigger = { checkpointId, baseCheckpointId: full ? undefined : 1, full, segment, last: false, drain: false }
       const dictionary = { maxParallelism, hashVersion: 1, states: STATES } as const
       const target = { store, compression: 'none', dictionary, maxParallelism, keyGroups } as const
       const task = new SnapshotTask(trigger, running.backend, target, () => undefined)

@@ -322,6 +322,8 @@ export class Slot {
 
   private align(trigger: Trigger): void {
     assert(this.snapshot === undefined && !this.exchange.aligning, 'one checkpoint at a time')
+    // In every slot before its barrier, as when all sources have ended.
+    if (trigger.drain) for (const source of this.operators.sources) source.end()
     this.trigger = trigger
     this.alignedFromMs = this.platform.monotonic()
     this.exchange.align(trigger.checkpointId)

@@ -18,7 +18,14 @@ const base = sampleSegment('segments/1-1.seg', { sizeBytes: 1000, checkpoint: 1 
 const delta = sampleSegment('segments/1-2.seg', { sizeBytes: 50, checkpoint: 2, base: false })
 const manifests = [
   sampleManifest({ id: 1, segments: [base] }),
-  sampleManifest({ id: 2, kind: 'savepoint', segments: [delta, base], createdAtMs: 1_700_000_005_000 }),
+  sampleManifest({
+    id: 2,
+    kind: 'savepoint',
+    trigger: 'user',
+    label: 'before the upgrade',
+    segments: [delta, base],
+    createdAtMs: 1_700_000_005_000,
+  }),
   sampleManifest({ id: 3, segments: [delta, base] }),
 ]
 const runs = [
@@ -52,6 +59,8 @@ test('snapshots are listed newest first, with what they wrote and what they need
     createdAtMs: 1_700_000_005_000,
     durationMs: 12.5,
     parallelism: 1,
+    trigger: 'user',
+    label: 'before the upgrade',
     lineage: 1,
     run: 1,
     newBytes: 50 + size,

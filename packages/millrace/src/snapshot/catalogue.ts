@@ -24,6 +24,8 @@ export interface SnapshotDetails {
   readonly createdAtMs: number
   readonly durationMs: number
   readonly parallelism: number
+  readonly trigger: Manifest['trigger']
+  readonly label: string | undefined
   readonly lineage: number
   readonly run: number
   /** What this snapshot wrote, and all that it needs. */
@@ -100,13 +102,14 @@ function listingOf({ file, kind, id, facts }: ManifestFile, runs: readonly RunFa
 }
 
 function detailsOf(facts: SnapshotFacts, runs: readonly RunFacts[]): SnapshotDetails {
-  const { createdAtMs, durationMs, parallelism, lineage, run, id, segments, manifestSizeBytes } = facts
+  const { createdAtMs, durationMs, parallelism, trigger, label, lineage, run, id, segments, manifestSizeBytes } = facts
   const sizeOf = (list: readonly { readonly sizeBytes: number }[]): number =>
     list.reduce((sum, { sizeBytes }) => sum + sizeBytes, manifestSizeBytes)
   const isCurrent = ancestry(runs, runs.at(-1)?.run ?? 0).includes(facts)
   const standing = isCurrent ? 'current' : isStray(runs, facts) ? 'stray' : 'older'
   const newBytes = sizeOf(segments.filter(({ checkpoint }) => checkpoint === id))
-  return { createdAtMs, durationMs, parallelism, lineage, run, newBytes, totalBytes: sizeOf(segments), standing }
+  const made = { createdAtMs, durationMs, parallelism, trigger, label, lineage, run }
+  return { ...made, newBytes, totalBytes: sizeOf(segments), standing }
 }
 
 function lastRunOf(runs: readonly RunFacts[]): LastRun | undefined {

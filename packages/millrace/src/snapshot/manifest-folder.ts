@@ -26,6 +26,8 @@ export interface SnapshotFacts {
   readonly createdAtMs: number
   readonly durationMs: number
   readonly parallelism: number
+  readonly trigger: Manifest['trigger']
+  readonly label: string | undefined
   readonly manifestSizeBytes: number
   readonly segments: readonly SegmentRef[]
   readonly forkedFrom?: AdoptedSnapshot | undefined
@@ -107,7 +109,7 @@ export function isDamage(error: unknown): error is MillraceError {
 }
 
 function factsOf(manifest: Manifest, manifestSizeBytes: number): SnapshotFacts {
-  const { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, segments, forkedFrom } = manifest
-  const facts = { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, segments, forkedFrom }
-  return { ...facts, manifestSizeBytes }
+  const { kind, id, run, runId, lineage, createdAtMs, durationMs, parallelism, trigger, label, segments } = manifest
+  const made = { createdAtMs, durationMs, parallelism, trigger, label }
+  return { kind, id, run, runId, lineage, ...made, manifestSizeBytes, segments, forkedFrom: manifest.forkedFrom }
 }

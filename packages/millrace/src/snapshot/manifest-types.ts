@@ -23,7 +23,10 @@ export interface Manifest {
   readonly createdAtMs: number
   /** From trigger to every acknowledgement. */
   readonly durationMs: number
+  /** Of a savepoint: 'interval' for a periodic one, else whoever asked for it owns it. */
   readonly trigger: 'interval' | 'user' | 'stop' | 'finish' | 'rescale'
+  /** What the owner of a savepoint calls it. */
+  readonly label?: string
   readonly millrace: string
   readonly parallelism: number
   readonly maxParallelism: number

@@ -131,6 +131,7 @@ function checkHeader(fields: Fields, file: string): void {
   fields.integer('createdAtMs')
   fields.number('durationMs', 0)
   fields.oneOf('trigger', ['interval', 'user', 'stop', 'finish', 'rescale'])
+  if (fields.has('label')) fields.text('label')
   fields.text('millrace')
   fields.integer('parallelism', 1, PARALLELISM_LIMIT)
   fields.integer('maxParallelism', 1, PARALLELISM_LIMIT)

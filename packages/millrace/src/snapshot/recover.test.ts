@@ -38,6 +38,8 @@ function snapshot(id: number, run: number, changes: Partial<SnapshotFacts> = {})
     createdAtMs: 0,
     durationMs: 0,
     parallelism: 1,
+    trigger: 'interval',
+    label: undefined,
     manifestSizeBytes: 1,
     segments: [],
     ...changes,
@@ -312,11 +314,25 @@ test('invariant 7: a stray of a fenced process is not restored, and its id is no
   })
 })
 
+test('a folder that holds a savepoint alone is started from it by name, as a run after the one that made it', () => {
+  const facts: StartFacts = {
+    job: 'job',
+    runs: [],
+    manifests: [snapshot(8, 5, { kind: 'savepoint' })],
+    sinksRetract: true,
+  }
+  const decision = decideStart(facts, { from: parseSnapshotRef('sp-8') })
+  assert.ok(decision.kind === 'restore')
+  assert.deepEqual([decision.run, decision.firstCheckpointId, decision.snapshot.run], [6, 9, 5])
+})
+
 test('ids go on above every name, readable or not, and above what was deleted', () => {
   assert.equal(nextCheckpointId([], []), 1)
   assert.equal(nextCheckpointId([], [damaged(9), snapshot(3, 1)]), 10)
   assert.equal(nextCheckpointId([sampleRunFacts(1, { firstCheckpointId: 12 })], [snapshot(3, 1)]), 12)
   assert.equal(nextCheckpointId([sampleRunFacts(1, {}, { lastCheckpointId: 20 })], [snapshot(3, 1)]), 21)
+  const end = { lastCheckpointId: 20, lastSavepointId: 21 }
+  assert.equal(nextCheckpointId([sampleRunFacts(1, {}, end)], [snapshot(3, 1)]), 22)
 })
 
 test('when the newest run record or its end cannot be read, only --from and --fresh start', () => {

@@ -160,7 +160,7 @@ export function nextCheckpointId(runs: readonly RunFacts[], manifests: readonly 
   const ids = manifests.map(({ id }) => id)
   for (const { record, end } of runs) {
     if (!isMillraceError(record)) ids.push(record.firstCheckpointId - 1)
-    if (end !== undefined && !isMillraceError(end)) ids.push(end.lastCheckpointId)
+    if (end !== undefined && !isMillraceError(end)) ids.push(end.lastCheckpointId, end.lastSavepointId ?? 0)
   }
   return Math.max(0, ...ids) + 1
 }

@@ -2,13 +2,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { restored, sampleRunFacts } from '../testing/snapshot-samples.ts'
-import { decideRetention, type RetentionPolicy } from './retention.ts'
+import { decideRetention, periodicSavepointDueMs, type RetentionPolicy } from './retention.ts'
 import type { RunFacts } from './run-record.ts'
 
 type Facts = Parameters<typeof decideRetention>[0][number]
 
-const chk = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'checkpoint', id, run, lineage, createdAtMs: 0 })
-const sp = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'savepoint', id, run, lineage, createdAtMs: 0 })
+const made = { createdAtMs: 0, trigger: 'interval' } as const
+const chk = (id: number, run = 1, lineage = 1): Facts => ({ kind: 'checkpoint', id, run, lineage, ...made })
+const sp = (id: number, run = 1, lineage = 1): Facts => ({
+  kind: 'savepoint',
+  id,
+  run,
+  lineage,
+  ...made,
+  trigger: 'user',
+})
+const periodic = (id: number, run = 1, lineage = 1): Facts => ({ ...sp(id, run, lineage), trigger: 'interval' })
 
 function kept(
   snapshots: readonly Facts[],
@@ -16,12 +25,8 @@ function kept(
   runs: readonly RunFacts[] = [sampleRunFacts(1)],
 ): number[] {
   const ladder = { last: retain, hourly: 0, daily: 0 }
-  const verdicts = decideRetention(snapshots, runs, {
-    retain: ladder,
-    previousLineage: undefined,
-    pinned: [],
-    ...policy,
-  })
+  const defaults = { retain: ladder, keepSavepoints: 2, previousLineage: undefined, pinned: [] }
+  const verdicts = decideRetention(snapshots, runs, { ...defaults, ...policy })
   return snapshots.filter((_, i) => verdicts[i].keep).map(({ id }) => id)
 }
 
@@ -33,6 +38,29 @@ test('the newest checkpoints stay, in whatever order they are given', () => {
 
 test('savepoints stay and are not counted', () => {
   assert.deepEqual(kept([sp(1), chk(2), chk(3), chk(4), sp(5)]), [1, 3, 4, 5])
+})
+
+test('of periodic savepoints the newest stay, whatever the lineage; those of users are not counted with them', () => {
+  const snapshots = [periodic(1), sp(2), periodic(3), periodic(4, 2, 2), chk(5, 2, 2), sp(6, 2, 2)]
+  const runs = [sampleRunFacts(1), sampleRunFacts(2, { lineage: 2, firstCheckpointId: 4 })]
+  assert.deepEqual(kept(snapshots, {}, runs), [2, 3, 4, 5, 6])
+  assert.deepEqual(kept(snapshots, { keepSavepoints: 1 }, runs), [2, 4, 5, 6])
+  assert.deepEqual(kept(snapshots, { keepSavepoints: 1, pinned: [{ id: 1 }] }, runs), [1, 2, 4, 5, 6])
+  // A stray takes nobody's place.
+  assert.deepEqual(kept([periodic(3), periodic(4)], { keepSavepoints: 1 }, [...runs.slice(0, 1), runs[1]]), [3])
+})
+
+test('a periodic savepoint is due so long after the newest one of the lineage, or after the lineage began', () => {
+  const runs = [
+    sampleRunFacts(1, { startedAtMs: 100 }),
+    sampleRunFacts(2, { startedAtMs: 500, lineage: 2 }),
+    sampleRunFacts(3, { startedAtMs: 900, lineage: 2 }),
+  ]
+  const made = (snapshot: Facts, createdAtMs: number) => ({ ...snapshot, createdAtMs })
+  const before = [made(periodic(1), 150), made(sp(2, 2, 2), 600), made(chk(3, 2, 2), 700)]
+  assert.equal(periodicSavepointDueMs(before, runs, 2, 1000), 1500)
+  assert.equal(periodicSavepointDueMs([...before, made(periodic(4, 2, 2), 800)], runs, 2, 1000), 1800)
+  assert.equal(periodicSavepointDueMs(before, runs, 1, 1000), 1150)
 })
 
 test('what is pinned stays', () => {
@@ -86,6 +114,7 @@ test('the ladder keeps the newest checkpoint of each of the last hours and days 
   const keptBy = (last: number, hourly: number, daily: number): string[] =>
     decideRetention(snapshots, [sampleRunFacts(1)], {
       retain: { last, hourly, daily },
+      keepSavepoints: 1,
       previousLineage: undefined,
       pinned: [],
     }).flatMap(({ keep, reason }, i) => (keep ? [`${snapshots[i].id} ${reason}`] : []))
@@ -110,6 +139,7 @@ test('a ladder keeps at most last + hourly + daily checkpoints, the newest among
       const decide = (snapshots: readonly Facts[]): Facts[] => {
         const verdicts = decideRetention(snapshots, [sampleRunFacts(1)], {
           retain,
+          keepSavepoints: 1,
           previousLineage: undefined,
           pinned: [],
         })

@@ -69,6 +69,8 @@ export interface RunEnd {
   readonly atMs: number
   /** The newest snapshot that this run published or restored; 0: none. Ids stay unique even after all snapshots are deleted. */
   readonly lastCheckpointId: number
+  /** The newest savepoint that it made, if any: its id too is never used again, even when its owner has deleted it. */
+  readonly lastSavepointId?: number
   /** False: its checkpoints are deleted after this (onFinish, onCancel); a crash in between does not bring them back. */
   readonly retained: boolean
   /** Of a failure: what it was. */
@@ -185,6 +187,7 @@ export function decodeRunEnd(bytes: Uint8Array, expected: Expected): RunEnd {
   fields.oneOf('end', ['finished', 'cancelled', 'stopped', 'failed'])
   fields.integer('atMs')
   fields.integer('lastCheckpointId')
+  if (fields.has('lastSavepointId')) fields.integer('lastSavepointId', 1)
   fields.boolean('retained')
   if (fields.has('error')) {
     const error = fields.object('error')

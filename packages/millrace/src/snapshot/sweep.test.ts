@@ -312,7 +312,7 @@ test('files and bytes stay bounded over 10,000 checkpoints with a ladder, savepo
     const manifest = { ...sampleManifest({ id, token, run: token, segments: layers }), createdAtMs: id * EVERY_MS }
     const isSavepoint = id % (10_000 / SAVEPOINTS) === 0
     await putSnapshots(store, [isSavepoint ? { ...manifest, kind: 'savepoint' } : manifest])
-    const policy = { retain: ladder, previousLineage: undefined, pinned: [] }
+    const policy = { retain: ladder, keepSavepoints: Infinity, previousLineage: undefined, pinned: [] }
     await run(store, { token, folder, decide: snapshots => decideRetention(snapshots, runs, policy) })
     if (id % 100 === 0) {
       const segments = await store.list('segments')

@@ -58,6 +58,7 @@ export class SourceTask {
   private turn = 0
   private remaining = TURN
   private endPosted = false
+  private hasEnded = false
   /** Reads in a row that found nothing. */
   private quietReads = 0
   /** The reader asked to be called again at a time, in its last `read`. */
@@ -139,10 +140,12 @@ export class SourceTask {
   }
 
   /**
-   * Every subtask of this source has read its splits: nothing more comes of any. They end together, so that a snapshot holds either all
-   * of them before their end or all behind it, and the end is not taken back or repeated at another parallelism.
+   * Every subtask of this source has read its splits, or is drained: nothing more comes of any. They end together, so that a snapshot
+   * holds either all of them before their end or all behind it, and the end is not taken back or repeated at another parallelism.
    */
   end(): void {
+    if (this.hasEnded) return
+    this.hasEnded = true
     this.watermark(Infinity)
   }
 

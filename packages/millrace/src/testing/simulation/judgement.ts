@@ -30,7 +30,8 @@ export function isExpectedEnd(error: MillraceError, hasRivals: boolean): boolean
 
 /** An error that a call such as `stop` rejected with: besides, the job may not be in a state for it. */
 export function isExpectedAnswer(error: MillraceError, hasRivals: boolean): boolean {
-  return error.code === 'JOB_NOT_RUNNING' || isExpectedEnd(error, hasRivals)
+  const reason = error.code === 'STOP_FAILED' ? (error.cause as MillraceError) : error
+  return reason.code === 'JOB_NOT_RUNNING' || isExpectedEnd(reason, hasRivals)
 }
 
 /** Causes of an error that came from another thread are in its stack. */

@@ -137,6 +137,8 @@ function describe(event: Exclude<JobEvent, { type: 'progress' }>): string {
     }
     case 'checkpoint':
       return `chk-${event.outcome.id} ${event.outcome.outcome} ${event.outcome.error ?? ''}`
+    case 'savepoint':
+      return `sp-${event.outcome.id} pins chk-${event.outcome.checkpointId} ${event.outcome.error ?? ''}`
     case 'restarting':
       return `restarts: ${event.error.code} ${event.error.message}`
     case 'log':

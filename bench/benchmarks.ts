@@ -29,11 +29,12 @@ function flat(nested: { readonly [kind: string]: object }): { readonly [measure:
   return Object.fromEntries(entries)
 }
 
-/** Parts of the engine by themselves; nanoseconds, by what was measured. */
+/** Parts of the engine by themselves: nanoseconds unless the file says otherwise, by what was measured. */
 export const MICRO: {
   readonly [name: string]: (options: Options) => Promise<{ readonly [measure: string]: number }>
 } = {
   chain: async ({ events }) => ({ ...(await (await import('./chain.ts')).benchChain(events ?? 4_000_000)) }),
   rows: async ({ events }) => flat((await import('./rows.ts')).benchRows(events ?? 200_000)),
+  savepoint: async ({ keys }) => (await import('./savepoint/index.ts')).benchSavepoint(keys ?? 1_000_000),
   codec: async ({ events }) => ({ ...(await import('./codec.ts')).benchCodec(events ?? 1_000_000) }),
 }

@@ -20,6 +20,7 @@ export const MAY_IMPORT: { readonly [folder: string]: readonly string[] } = {
   runtime: ['base', 'codec', 'time', 'graph', 'store', 'state', 'snapshot', 'checkpoint', 'connectors/contract.ts'],
   api: ['base', 'codec', 'time', 'graph', 'state/declarations.ts', 'connectors/contract.ts'],
   host: ['base', 'codec', 'time', 'graph', 'store', 'state', 'snapshot', 'checkpoint', 'runtime', 'connectors', 'api'],
+  reading: ['base', 'codec', 'store', 'snapshot', 'host'],
   control: ['base', 'codec', 'time', 'graph', 'store', 'state', 'snapshot', 'checkpoint', 'runtime', 'api', 'host'],
   cli: [
     'base',
@@ -33,6 +34,7 @@ export const MAY_IMPORT: { readonly [folder: string]: readonly string[] } = {
     'runtime',
     'api',
     'host',
+    'reading',
     'control',
   ],
   testing: [
@@ -49,7 +51,7 @@ export const MAY_IMPORT: { readonly [folder: string]: readonly string[] } = {
     'api',
     'host',
   ],
-  '.': ['base', 'codec', 'time', 'graph', 'state', 'connectors', 'api', 'host', 'control'],
+  '.': ['base', 'codec', 'time', 'graph', 'state', 'connectors', 'api', 'host', 'reading', 'control'],
 }
 
 /** Facts and contracts without behaviour of their own; importing one loads no more than itself. */
@@ -65,8 +67,9 @@ const CONTRACTS = [
 
 /** A command loads only what it needs of the host: `millrace jobs` starts no engine. Simulations run its parts in a world of their own. */
 const ENTERED_BY_FILE: { readonly [from: string]: readonly string[] | undefined } = {
+  reading: ['host'],
   control: ['host'],
-  cli: ['host', 'control'],
+  cli: ['host', 'reading', 'control'],
   testing: ['host'],
 }
 
@@ -76,6 +79,9 @@ const EDGE = [
   'connectors/files/',
   'connectors/console/',
   'host/',
+  'reading/open-snapshot.ts',
+  'reading/snapshot-place.ts',
+  'reading/edit-snapshot.ts',
   'control/',
   'cli/',
   'testing/crash-runner.ts',
@@ -85,6 +91,7 @@ const EDGE = [
 /** Doors that offer the edge beside what is pure; only doors and what stands above the engine load them. */
 const ABOVE = [
   'host/',
+  'reading/',
   'control/',
   'cli/',
   'testing/',

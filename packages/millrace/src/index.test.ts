@@ -25,7 +25,7 @@ import {
 test('the door has the names of the documented API', () => {
   const names =
     'aggregating avg blackhole broadcast collect collection compose console count defineJob distinct files generator global ' +
-    'isMillraceError list map max memory min MillraceError outputTag reducing sum topK tumbling type unionList value'
+    'isMillraceError list map max memory min MillraceError outputTag readSnapshot reducing sum topK tumbling type unionList value'
   const missing = names.split(' ').filter(name => !(name in millrace))
   assert.deepEqual(missing, [])
   assert.deepEqual(Object.keys(connector).toSorted(), ['MillraceError', 'isMillraceError', 'parseDuration'])

@@ -83,6 +83,15 @@ export type {
 } from './connectors/index.ts'
 export type { OperatorOptions } from './graph/index.ts'
 export { run } from './control/index.ts'
+export { readSnapshot } from './reading/index.ts'
+export type {
+  EntryFilter,
+  OperatorReader,
+  ReadSnapshotOptions,
+  SnapshotReader,
+  StateEntry,
+  StateReader,
+} from './reading/index.ts'
 export type {
   JobEvent,
   JobHandle,

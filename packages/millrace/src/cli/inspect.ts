@@ -24,7 +24,7 @@ export async function inspect(
   const place = await locateSnapshot(flags, snapshot)
   const manifest = await findSnapshot(place.store, place.job, place.ref)
   const name = `${place.job}/${formatSnapshotId(manifest.kind, manifest.id)}`
-  if (operator === undefined) return describeSnapshot(name, place.storage.location, manifest)
+  if (operator === undefined) return describeSnapshot(name, place.store.location, manifest)
   const found = named(manifest.operators, operator, 'operator', name)
   const chosen = state === undefined ? undefined : named(found.states, state, 'keyed state', `operator '${operator}'`)
   const wanted = chosen === undefined ? found.states : [chosen]

@@ -1,12 +1,12 @@
 /** Finding what a command is about: the storage, a job in it, a snapshot of a job. Reads only. */
 import { statSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/errors.ts'
 import { closest } from '../host/closest.ts'
-import { MANIFESTS, type SnapshotId } from '../snapshot/object-names.ts'
-import { parseSnapshotRef, type SnapshotRef } from '../snapshot/snapshot-id.ts'
-import type { SnapshotStore, Storage } from '../store/contract.ts'
+import { placeOfPath, type SnapshotPlace } from '../reading/index.ts'
+import { isSnapshotName, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
+import type { Storage } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
 import { commandOption } from './config.ts'
 
@@ -51,21 +51,13 @@ export function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
 }
 
-/** Where a snapshot is, if it exists: by its number, or the newest. */
-export interface SnapshotPlace {
-  readonly storage: Storage
-  readonly store: SnapshotStore
-  readonly job: string
-  readonly ref: Exclude<SnapshotRef, { kind: 'path' }>
-}
-
-/** The job's folder that SNAPSHOT means. @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND, STORAGE_INVALID */
+/** What SNAPSHOT means: a name in the storage, or a path. @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND, STORAGE_INVALID */
 export async function locateSnapshot(flags: StorageFlags, text: string): Promise<SnapshotPlace> {
-  const ref = parseSnapshotRef(text)
-  if (ref.kind === 'path') return placeOfPath(ref.path, ref.snapshot)
+  if (!isSnapshotName(text)) return placeOfPath(text)
+  const ref = parseSnapshotRef(text) as SnapshotPlace['ref']
   const storage = await openStorage(flags)
   const job = ref.job === undefined ? await onlyJob(storage, text) : await findJob(storage, ref.job)
-  return { storage, store: storage.job(job), job, ref }
+  return { store: storage.job(job), job, ref }
 }
 
 async function onlyJob(storage: Storage, text: string): Promise<string> {
@@ -84,21 +76,4 @@ async function onlyJob(storage: Storage, text: string): Promise<string> {
       hint: `Say ${jobs[0]}/${text}, for example.`,
     },
   )
-}
-
-/** `…/JOB/manifests/chk-….json`: wherever it lies, the folder is a job's. */
-function placeOfPath(path: string, snapshot: SnapshotId): SnapshotPlace {
-  const file = resolve(path)
-  if (!isFile(file)) throw new MillraceError('SNAPSHOT_NOT_FOUND', `there is no file ${file}`)
-  const folder = dirname(file)
-  if (basename(folder) !== MANIFESTS) {
-    throw new MillraceError(
-      'SNAPSHOT_NOT_FOUND',
-      `${file} is not in a job's folder; a manifest is found as JOB/${MANIFESTS}/NAME in a storage`,
-    )
-  }
-  const jobFolder = dirname(folder)
-  const job = basename(jobFolder)
-  const storage = localStorage(dirname(jobFolder))
-  return { storage, store: storage.job(job), job, ref: { kind: 'id', job, snapshot } }
 }

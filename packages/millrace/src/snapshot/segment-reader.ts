@@ -5,7 +5,7 @@
  * Key-group ranges are half open: from `keyGroupStart` to before `keyGroupEnd`.
  */
 import { MillraceError } from '../base/errors.ts'
-import type { SegmentStore } from '../store/index.ts'
+import type { ReadableStore } from '../store/index.ts'
 import type { SegmentRef } from './manifest-types.ts'
 import { type Block, BlockCursor, type KeyGroupRow } from './segment-cursor.ts'
 import { decodeDictionary, type SegmentDictionary } from './segment-dictionary.ts'
@@ -43,12 +43,12 @@ export interface SegmentOutline {
 }
 
 export class SegmentReader {
-  readonly store: SegmentStore
+  readonly store: ReadableStore
   readonly file: string
   readonly outline: SegmentOutline
   readonly dictionary: SegmentDictionary
 
-  constructor(store: SegmentStore, file: string, outline: SegmentOutline) {
+  constructor(store: ReadableStore, file: string, outline: SegmentOutline) {
     this.store = store
     this.file = file
     this.outline = outline
@@ -79,7 +79,7 @@ export class SegmentReader {
  * Throws OBJECT_MISSING, SNAPSHOT_DAMAGED, or SNAPSHOT_VERSION for the format of a newer Millrace. Given a manifest's reference, the
  * segment must be the very one it refers to.
  */
-export async function openSegment(store: SegmentStore, ref: SegmentName): Promise<SegmentReader> {
+export async function openSegment(store: ReadableStore, ref: SegmentName): Promise<SegmentReader> {
   const { file } = ref
   const sizeBytes = await store.size(file)
   if (sizeBytes === undefined) {
@@ -113,7 +113,7 @@ export async function openSegment(store: SegmentStore, ref: SegmentName): Promis
 
 /** Reads every byte of a segment and checks it. Throws at the first damage, as `openSegment` does; resolves to what it counted. */
 export async function verifySegment(
-  store: SegmentStore,
+  store: ReadableStore,
   ref: SegmentName,
 ): Promise<{ readonly entries: number; readonly tombstones: number }> {
   const reader = await openSegment(store, ref)
@@ -142,7 +142,7 @@ export async function verifySegment(
 type TailRead = (start: number, end: number) => Promise<Uint8Array>
 
 /** Reads near the end of the file, most of them out of one request to the store. */
-async function readTail(store: SegmentStore, file: string, sizeBytes: number): Promise<TailRead> {
+async function readTail(store: ReadableStore, file: string, sizeBytes: number): Promise<TailRead> {
   const tailStart = Math.max(0, sizeBytes - TAIL_BYTES)
   const bytes = await readExactly(store, file, tailStart, sizeBytes - tailStart)
   return async (start, end) => {

@@ -14,7 +14,7 @@ import { Buffer } from 'node:buffer'
 import { zstdDecompressSync } from 'node:zlib'
 import { assert } from '../base/assert.ts'
 import { crc32 } from '../codec/index.ts'
-import type { SegmentStore } from '../store/index.ts'
+import type { ReadableStore } from '../store/index.ts'
 import { type Block, BlockCursor, type KeyGroupRow } from './segment-cursor.ts'
 import type { SegmentDictionary } from './segment-dictionary.ts'
 import { FLAG_DICTIONARY, FLAG_ZSTD, FRAME_BYTES, MAX_BLOCK_BYTES, readU32, segmentDamaged } from './segment-format.ts'
@@ -25,7 +25,7 @@ export interface ScanOptions {
 }
 
 interface ScannedSegment {
-  readonly store: SegmentStore
+  readonly store: ReadableStore
   readonly file: string
   readonly dictionary: SegmentDictionary
 }
@@ -36,7 +36,7 @@ export class SegmentScan {
   /** The current entry, after `advance` returned true and until it is called again. */
   readonly entry: BlockCursor
 
-  private readonly store: SegmentStore
+  private readonly store: ReadableStore
   private readonly file: string
   private readonly rows: readonly KeyGroupRow[]
   private readonly readAheadBytes: number
@@ -137,7 +137,7 @@ export class SegmentScan {
 
 /** Throws SNAPSHOT_DAMAGED when the object ends before `length` bytes. */
 export async function readExactly(
-  store: SegmentStore,
+  store: ReadableStore,
   file: string,
   offset: number,
   length: number,

@@ -45,8 +45,11 @@ export interface SnapshotStore {
   removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number>
 }
 
+/** What reading segments takes of a store. */
+export type ReadableStore = Pick<SnapshotStore, 'location' | 'read' | 'size'>
+
 /** What writing and reading segments takes of a store. */
-export type SegmentStore = Pick<SnapshotStore, 'location' | 'create' | 'read' | 'size'>
+export type SegmentStore = ReadableStore & Pick<SnapshotStore, 'create'>
 
 export interface StoredObject {
   /** Without the folder. */

@@ -1,3 +1,5 @@
 export { localStorage } from './local-storage.ts'
 export { LocalStore } from './local-store.ts'
 export type { FileOperations } from './durable-files.ts'
+export { holdFiles } from './held-files.ts'
+export type { HeldFiles } from './held-files.ts'

@@ -1,0 +1,12 @@
+/** Snapshots read, compared and edited with no job running. */
+export { valueFromJson, valueToJson } from './json-value.ts'
+export { openSnapshot, readSnapshot } from './open-snapshot.ts'
+export type { ReadSnapshotOptions } from './open-snapshot.ts'
+export { placeOfPath } from './snapshot-place.ts'
+export type { SnapshotPlace } from './snapshot-place.ts'
+export { OperatorReader, SnapshotReader } from './snapshot-reader.ts'
+export type { StateEntry } from './state-entry.ts'
+export type { EntryFilter, StateReader } from './state-reader.ts'
+export { diffSnapshots } from './diff-snapshots.ts'
+export type { Difference, DiffScope } from './diff-snapshots.ts'
+export { entryToJson } from './entry-json.ts'

@@ -55,7 +55,8 @@ const TOTAL = {
   additionalProperties: false,
 } as const
 
-export function everyState(readings: readonly Reading[]): JobDefinition<any> {
+/** `extra`: an operator more, before all others, so that their states get other ids. */
+export function everyState(readings: readonly Reading[], { extra = false } = {}): JobDefinition<any> {
   return defineJob('every', flow => {
     const rules = flow.source(
       'rules',
@@ -65,6 +66,12 @@ export function everyState(readings: readonly Reading[]): JobDefinition<any> {
       ]),
     )
     const all = flow.source('readings', waiting(readings))
+    if (extra) {
+      all
+        .keyBy(({ user }) => user)
+        .aggregate('extra', count())
+        .sink('more', memory())
+    }
     all
       .keyBy(({ user }) => user)
       .connect(rules.broadcast())

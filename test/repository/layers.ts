@@ -117,6 +117,7 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   commander: ['cli'],
   'fast-check': ['testing'],
   hono: ['control'],
+  'hyparquet-writer': ['cli'],
   'node:test': ['testing'],
   'prom-client': ['control'],
   valibot: ['control'],

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander'
 import { VERSION } from '../host/version.ts'
 import type { Answer } from './answer.ts'
+import { collect, example, outputOf, withOutput, withStorage } from './command-options.ts'
 import type { DeleteFlags } from './delete.ts'
 import type { ForkDiffFlags } from './fork-diff.ts'
 import type { ForkFlags } from './fork.ts'
@@ -9,6 +10,7 @@ import type { OutputOptions } from './output.ts'
 import type { PruneFlags } from './prune.ts'
 import type { RunFlags } from './run.ts'
 import type { SavepointFlags } from './savepoint.ts'
+import { addState } from './state-commands.ts'
 import type { StopFlags } from './stop.ts'
 import type { StorageFlags } from './storage.ts'
 
@@ -44,6 +46,7 @@ export function commandLine(print: Print): Command {
   addCancel(program, print)
   addRescale(program, print)
   addInspect(program, print)
+  addState(program, print)
   addFork(program, print)
   addDelete(program, print)
   addPrune(program, print)
@@ -289,30 +292,4 @@ function addExplain(program: Command, print: Print): void {
       const { explain } = await import('./explain.ts')
       print(explain(code), outputOf(flags))
     })
-}
-
-function withStorage(command: Command): Command {
-  return command.option(
-    '--storage <dir>',
-    'where snapshots live (default: MILLRACE_STORAGE, millrace.config.ts, .millrace)',
-  )
-}
-
-function withOutput(command: Command): Command {
-  return command
-    .helpOption('-h, --help', 'print help')
-    .option('--json', 'print JSON')
-    .option('--verbose', 'tell more: checkpoints, and where an error came from')
-}
-
-function outputOf({ json = false, verbose = false }: Partial<OutputOptions>): OutputOptions {
-  return { json, verbose }
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
-}
-
-function example(command: string): string {
-  return `\nExample:\n  millrace ${command}`
 }

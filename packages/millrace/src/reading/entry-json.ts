@@ -7,8 +7,12 @@ import type { StateEntry } from './state-entry.ts'
 /** Members whose values are the state's own; all others are numbers and texts of ours. */
 const OWN: ReadonlySet<string> = new Set(['key', 'mapKey', 'window', 'value', 'before', 'after'])
 
-export function entryToJson(entry: StateEntry | Difference): JsonObject {
+function entryToJson(entry: StateEntry | Difference): JsonObject {
   return Object.fromEntries(
     Object.entries(entry).map(([name, held]) => [name, OWN.has(name) ? valueToJson(held) : (held as Json)]),
   )
+}
+
+export async function* entriesToJson(entries: AsyncIterable<StateEntry | Difference>): AsyncGenerator<JsonObject> {
+  for await (const entry of entries) yield entryToJson(entry)
 }

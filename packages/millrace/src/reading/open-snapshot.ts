@@ -5,6 +5,7 @@
  */
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { findSnapshot } from '../snapshot/catalogue.ts'
+import type { Manifest } from '../snapshot/manifest-types.ts'
 import { isSnapshotName, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import { holdFiles, localStorage } from '../store/local/index.ts'
 import { placeOfPath, type SnapshotPlace } from './snapshot-place.ts'
@@ -38,25 +39,35 @@ function placeOfName(text: string, directory: string): SnapshotPlace {
   return { store: localStorage(directory).job(ref.job), job: ref.job, ref }
 }
 
-/** A snapshot that stays out of reach after this many looks is damaged, not swept meanwhile. */
-const LOOKS = 5
-
 /** @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED, SNAPSHOT_VERSION, OBJECT_MISSING */
 export async function openSnapshot(place: SnapshotPlace): Promise<SnapshotReader> {
-  for (let look = 1; ; look++) {
-    try {
-      return await hold(place)
-    } catch (error) {
-      if (look === LOOKS || !isMillraceError(error, 'OBJECT_MISSING')) throw error
-    }
-  }
+  return look(place, async manifest => {
+    const files = await holdFiles(
+      place.store.location,
+      manifest.segments.map(({ file }) => file),
+    )
+    return new SnapshotReader({ manifest, files, nowMs: Date.now(), close: () => files.close() })
+  })
 }
 
-async function hold({ store, job, ref }: SnapshotPlace): Promise<SnapshotReader> {
-  const manifest = await findSnapshot(store, job, ref)
-  const files = await holdFiles(
-    store.location,
-    manifest.segments.map(({ file }) => file),
-  )
-  return new SnapshotReader({ manifest, files, nowMs: Date.now(), close: () => files.close() })
+/** What a snapshot says of itself, whether its segments are there or not. @throws SNAPSHOT_NOT_FOUND, SNAPSHOT_DAMAGED, SNAPSHOT_VERSION */
+export async function openManifest(place: SnapshotPlace): Promise<Manifest> {
+  return look(place, async manifest => manifest)
+}
+
+/** What is missing after this many looks, each of a few milliseconds, was not swept meanwhile: it is not there. */
+const LOOKS = 20
+
+async function look<T>({ store, job, ref }: SnapshotPlace, use: (manifest: Manifest) => Promise<T>): Promise<T> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return await use(await findSnapshot(store, job, ref))
+    } catch (error) {
+      // Of a job that keeps one checkpoint, all that were listed may be gone by the time they are read.
+      const mayBeSwept =
+        isMillraceError(error, 'OBJECT_MISSING') ||
+        (ref.kind === 'latest' && isMillraceError(error, 'SNAPSHOT_NOT_FOUND'))
+      if (!mayBeSwept || looks === LOOKS) throw error
+    }
+  }
 }

@@ -18,11 +18,13 @@ export interface OpenedSnapshot {
 
 export class SnapshotReader implements AsyncDisposable {
   readonly manifest: Manifest
+  readonly files: ReadableStore
   readonly segments: SnapshotSegments
   readonly #close: () => Promise<void>
 
   constructor({ manifest, files, nowMs, close }: OpenedSnapshot) {
     this.manifest = manifest
+    this.files = files
     this.segments = new SnapshotSegments(manifest, files, nowMs)
     this.#close = close
   }

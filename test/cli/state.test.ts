@@ -256,6 +256,32 @@ describe('state edit', () => {
   })
 })
 
+describe('inspect', () => {
+  test('tells of each operator what it reads, and of state that is not keyed how much there is', async () => {
+    const sandbox = new Sandbox()
+    sandbox.job(
+      'lists.ts',
+      `import { list } from 'millrace'
+      export default defineJob('lists', flow => {
+        const all = flow.source('a', collection([1, 2, 3])).union(flow.source('b', collection([4, 5])).map(i => i))
+        all.process('kept', { state: { seen: list() }, onRecord(i, ctx) { ctx.state.seen.add(i) } }).sink('none', blackhole())
+      }, { checkpointing: { onFinish: 'retain' } })`,
+    )
+    assert.equal((await sandbox.run('run lists.ts')).code, 0)
+    assert.match((await sandbox.run('inspect lists/latest')).stdout, /\nkept +process +a, b +1 +seen \(not keyed\)/)
+    assert.match(
+      (await sandbox.run('inspect latest kept')).stdout,
+      /^lists\/chk-\d+, operator 'kept' \(process\), parallelism 1, reads from a, b\n/,
+    )
+    assert.match(
+      (await sandbox.run('inspect latest kept seen')).stdout,
+      /operator list 'seen': 5 values\n\nSUBTASK +ENTRIES\n +0 +5\n$/,
+    )
+    const { state } = await sandbox.json('inspect latest kept seen')
+    assert.deepEqual(state, { name: 'seen', kind: 'operator list', entries: 5, subtasks: [{ subtask: 0, entries: 5 }] })
+  })
+})
+
 describe('state export', () => {
   test('writes NDJSON as scan prints it', async () => {
     const sandbox = copyOf()

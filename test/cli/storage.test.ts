@@ -125,8 +125,8 @@ describe('inspect', () => {
       new RegExp(`^endless/${names[0]}: made .* trigger stop\nrun 1, lineage 1, .*parallelism 1, 128 key groups\n`),
     )
     assert.match(stdout, /\nnumbers +source +1 +[\d,]+ +1\n/)
-    assert.match(stdout, /\ncounts +\w+ +1 +value#1 aggregating \(count\)\n/)
-    assert.match(stdout, /\nout +sink \(files\.writeJson\) +1 +1\n/)
+    assert.match(stdout, /\ncounts +\w+ +numbers +1 +value#1 aggregating \(count\)\n/)
+    assert.match(stdout, /\nout +sink \(files\.writeJson\) +counts +1 +1\n/)
     assert.match(stdout, /\nsegments\/1-\d+\.seg +chk-\d+ .* 0-127 +base\n/)
     const { snapshot, manifest, entries } = await source.json('inspect latest')
     assert.equal(snapshot, `endless/${names[0]}`)
@@ -199,7 +199,7 @@ describe('inspect', () => {
         2,
         /^error USAGE: endless\/chk-\d+ has no operator 'count'; it has numbers, counts, out; did you mean 'counts'\?/,
       ],
-      ['inspect latest counts x', 2, /^error USAGE: operator 'counts' has no keyed state 'x'; it has value/],
+      ['inspect latest counts x', 2, /^error USAGE: operator 'counts' has no state 'x'; it has value/],
     ] as const
     for (const [args, status, message] of cases) {
       const { code, stderr } = await source.run(args)

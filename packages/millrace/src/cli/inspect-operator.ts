@@ -1,4 +1,5 @@
 /** An operator of a snapshot: its states, the positions of a source, what a sink has not committed yet. */
+import type { StateReader } from '../reading/index.ts'
 import type { KeyedStateInfo, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { Answer } from './answer.ts'
@@ -13,8 +14,10 @@ export function describeOperator(
   counts: ReadonlyMap<number, StateCount>,
 ): Answer {
   const states = operator.states.map(state => ({ ...state, ...totalOf(counts.get(state.id)!) }))
+  const { inputs = [] } = operator
+  const from = inputs.length === 0 ? '' : `, reads from ${inputs.map(oneLine).join(', ')}`
   const parts = [
-    `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)}), parallelism ${operator.parallelism}\n`,
+    `${snapshot}, operator '${oneLine(operator.name)}' (${oneLine(operator.kind)}), parallelism ${operator.parallelism}${from}\n`,
     ...(states.length === 0 ? [] : [formatTable(STATE_COLUMNS, states.map(stateRow))]),
     ...operatorStateText(operator),
     ...broadcastStateText(operator),
@@ -148,5 +151,25 @@ export function describeState(snapshot: string, operator: string, state: KeyedSt
       state: { ...state, ...totalOf(count), keyGroups },
     },
     text: parts.join('\n'),
+  }
+}
+
+/** State that stands in the manifest: an operator list by subtask, or broadcast state. */
+export async function describeUnkeyed(snapshot: string, state: StateReader): Promise<Answer> {
+  const counts = new Map<number | undefined, number>()
+  for await (const { subtask } of state.entries()) counts.set(subtask, (counts.get(subtask) ?? 0) + 1)
+  const entries = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  const subtasks = [...counts].flatMap(([subtask, count]) =>
+    subtask === undefined ? [] : [{ subtask, entries: count }],
+  )
+  const columns = [
+    { title: 'SUBTASK', right: true },
+    { title: 'ENTRIES', right: true },
+  ]
+  const head = `${snapshot}, operator '${oneLine(state.operator)}', ${state.kind} '${oneLine(state.name)}': ${formatNumberOf(entries, 'value')}\n`
+  const rows = subtasks.map(({ subtask, entries: count }) => [String(subtask), formatCount(count)])
+  return {
+    json: { snapshot, operator: state.operator, state: { name: state.name, kind: state.kind, entries, subtasks } },
+    text: rows.length === 0 ? head : `${head}\n${formatTable(columns, rows)}`,
   }
 }

@@ -35,6 +35,7 @@ ${formatBytes(sizeBytes)} in ${formatNumberOf(segments.length, 'segment')}, ${fo
 const OPERATOR_COLUMNS = [
   { title: 'OPERATOR' },
   { title: 'KIND' },
+  { title: 'READS FROM' },
   { title: 'SUBTASKS', right: true },
   { title: 'STATES (name#id kind)' },
   { title: 'RECORDS', right: true },
@@ -45,6 +46,7 @@ const OPERATOR_COLUMNS = [
 function operatorRow({
   name,
   kind,
+  inputs = [],
   parallelism,
   states,
   source,
@@ -59,6 +61,7 @@ function operatorRow({
   return [
     name,
     sink === undefined ? kind : `${kind} (${sink.type})`,
+    inputs.join(', '),
     formatCount(parallelism),
     [...keyed, ...lists, ...broadcasts].join(', '),
     source === undefined ? '' : formatCount(source.records),

@@ -11,6 +11,7 @@ export {
   isKeyed,
   isStateless,
   jobStates,
+  namedInputs,
   PROCESSING_TIMERS,
   statesOf,
   WINDOW_CONTENTS,

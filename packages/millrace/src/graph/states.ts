@@ -58,6 +58,22 @@ export function isKeyed(node: StreamNode): boolean {
   return node.inputs.some(({ keyBy }) => keyBy !== undefined)
 }
 
+/** Names of the operators of a snapshot whose records the node reads: stateless ones between them are passed over. */
+export function namedInputs(graph: StreamGraph, node: StreamNode): string[] {
+  const names = new Set<string>()
+  const seen = new Set<StreamNode>()
+  const visit = ({ inputs }: StreamNode): void => {
+    for (const { from } of inputs) {
+      const input = graph.nodes[from]
+      if (hasIdentity(input)) names.add(input.name)
+      else if (!seen.has(input)) visit(input)
+      seen.add(input)
+    }
+  }
+  visit(node)
+  return [...names]
+}
+
 function hasIdentity(node: StreamNode): boolean {
   return !isStateless(node)
 }

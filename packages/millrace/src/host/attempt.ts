@@ -21,7 +21,14 @@ import {
 import type { FromSlot, SlotProgress, ToSlot } from '../checkpoint/mail.ts'
 import type { RequestReason } from '../checkpoint/protocol.ts'
 import type { SegmentNumbers } from '../checkpoint/segment-numbers.ts'
-import { declarationOf, jobStates, planExecution, type ExecutionPlan, type JobGraph } from '../graph/index.ts'
+import {
+  declarationOf,
+  jobStates,
+  namedInputs,
+  planExecution,
+  type ExecutionPlan,
+  type JobGraph,
+} from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
@@ -291,6 +298,7 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
   return jobStates(graph.graph).operators.map(({ name, kind, states }) => ({
     name,
     kind,
+    inputs: namedInputs(graph.graph, nodes.get(name)!),
     parallelism: subtasks[nodes.get(name)!.id],
     states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]

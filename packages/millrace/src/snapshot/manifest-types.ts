@@ -53,6 +53,8 @@ export interface AdoptedSnapshot {
 export interface OperatorSnapshot {
   readonly name: string
   readonly kind: string
+  /** Names of the operators whose records it reads, those without a name between them passed over. Older manifests have none. */
+  readonly inputs?: readonly string[]
   /** How many subtasks it had, in slots 0 to before this. */
   readonly parallelism: number
   readonly states: readonly KeyedStateInfo[]

@@ -147,6 +147,8 @@ function checkOperators(fields: Fields, file: string): void {
   for (const operator of fields.objects('operators')) {
     addOnce(names, operator.text('name'), name => damaged(file, `names the operator '${name}' twice`))
     operator.text('kind')
+    if (operator.has('inputs') && !operator.list('inputs').every(input => typeof input === 'string'))
+      operator.fail('inputs', 'a list of names')
     const parallelism = operator.integer('parallelism', 1, PARALLELISM_LIMIT)
     const stateNames = new Set<string>()
     for (const state of operator.objects('states')) {

@@ -6,6 +6,8 @@ import { before, describe, test } from 'node:test'
 import { readSnapshot } from 'millrace'
 import { acquireLock } from '../../packages/millrace/src/host/lock.ts'
 import { currentProcess } from '../../packages/millrace/src/host/process-identity.ts'
+import { FAILPOINTS, onFailpoint } from '../../packages/millrace/src/base/failpoint.ts'
+import { listSnapshots } from '../../packages/millrace/src/snapshot/catalogue.ts'
 import { editSnapshot, type EditRequest, type SnapshotPlace } from '../../packages/millrace/src/reading/index.ts'
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
 import { LocalStore } from '../../packages/millrace/src/store/local/index.ts'
@@ -239,6 +241,29 @@ test('beside a running job an edit is refused with the way out, which works', as
     await lock.release()
   }
   assert.deepEqual(await all('every/latest', 'most', { storage }), { ada: 3, adam: 4, bob: 2 })
+})
+
+test('an edit that fails anywhere before its manifest is there leaves the snapshots as they were, and works when done again', async () => {
+  const { place } = copy()
+  const request = edit('most', { set: [['bob', 20]], delete: [] })
+  const names = async () => (await listSnapshots(place.store, 'every')).map(({ name }) => name)
+  const was = await names()
+  const points = FAILPOINTS.filter(point => /^(segment|manifest)\.before-|^manifest.after-link/.test(point))
+  const failed = new Error('failed here')
+  try {
+    for (const point of points) {
+      onFailpoint(name => {
+        if (name === point) throw failed
+      })
+      await assert.rejects(editSnapshot(place, request), failed)
+      onFailpoint(undefined)
+      assert.equal((await names()).length, point === 'manifest.after-link' ? was.length + 1 : was.length, point)
+      assert.ok((await fsck(place.store, 'every')).intact, point)
+    }
+  } finally {
+    onFailpoint(undefined)
+  }
+  assert.ok((await editSnapshot(place, edit('most', { set: [['bob', 21]], delete: [] }))) !== undefined)
 })
 
 test('an older snapshot is edited only into a folder of its own', async () => {

@@ -8,7 +8,7 @@ import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { Answer } from './answer.ts'
 import { parseAssignment, parseKey, type StateArguments } from './state-arguments.ts'
 import { locateSnapshot, type StorageFlags } from './storage.ts'
-import { formatCount } from './units.ts'
+import { formatNumberOf } from './units.ts'
 
 export interface EditFlags extends StorageFlags {
   readonly set: readonly string[]
@@ -49,13 +49,17 @@ async function importFunction(file: string): Promise<EditEntry> {
   throw new MillraceError('USAGE', `${file} has no function as its default export`)
 }
 
-function answerOf({ manifest, folder, puts, deletes }: EditedSnapshot, to: string | undefined): Answer {
+function answerOf({ manifest, folder, puts, deletes, isFinished }: EditedSnapshot, to: string | undefined): Answer {
   const name = formatSnapshotId(manifest.kind, manifest.id)
-  const where = to === undefined ? `${manifest.job}/${name}` : folder
-  const next = to === undefined ? 'the next run starts from it' : `start from it with run --from ${to}`
+  const place = to ?? `${manifest.job}/${name}`
+  const from = to ?? name
   return {
-    json: { savepoint: where, job: manifest.job, id: manifest.id, folder, file: manifestName(manifest), puts, deletes },
-    text: `wrote savepoint ${where}: ${formatCount(puts)} entries set, ${formatCount(deletes)} deleted\n`,
-    notes: [next],
+    json: { savepoint: place, job: manifest.job, id: manifest.id, folder, file: manifestName(manifest), puts, deletes },
+    text: `wrote savepoint ${place}: ${formatNumberOf(puts, 'put')}, ${formatNumberOf(deletes, 'delete')}\n`,
+    notes: [
+      to === undefined && !isFinished
+        ? 'the next run starts from it'
+        : `${isFinished ? 'the job has finished: ' : ''}start from it with run --from ${from}`,
+    ],
   }
 }

@@ -44,6 +44,8 @@ export interface EditedSnapshot {
   readonly folder: string
   readonly puts: number
   readonly deletes: number
+  /** The job had come to its end, so a plain run does nothing. */
+  readonly isFinished: boolean
 }
 
 /**
@@ -71,11 +73,14 @@ async function editInJob(place: SnapshotPlace, request: EditRequest): Promise<Ed
     await checkIsNext(place)
     await using snapshot = await openSnapshot(place)
     const { manifests } = await new ManifestFolder(store, job).read()
-    const id = nextCheckpointId(await readRuns(store, job), manifests)
+    const runs = await readRuns(store, job)
+    const end = runs.at(-1)?.end
+    const isFinished = end !== undefined && !isMillraceError(end) && end.end === 'finished'
+    const id = nextCheckpointId(runs, manifests)
     const delta = await writeDelta(snapshot, request, store, segmentName(lock.token, 1), id)
     if (delta === undefined) return undefined
     await lock.confirm()
-    return await publish(snapshot.manifest, delta, store, { id, token: lock.token })
+    return { ...(await publish(snapshot.manifest, delta, store, { id, token: lock.token })), isFinished }
   } finally {
     clearInterval(renewal)
     await lock.release()
@@ -124,7 +129,7 @@ async function editInto(
   const delta = await writeDelta(snapshot, request, target, segmentName(token, 1), id)
   if (delta === undefined) return undefined
   for (const { file, sizeBytes } of manifest.segments) await copy(files, target, file, sizeBytes)
-  return publish(manifest, delta, target, { id, token })
+  return { ...(await publish(manifest, delta, target, { id, token })), isFinished: false }
 }
 
 const COPY_BYTES = 1024 * 1024
@@ -203,7 +208,7 @@ async function publish(
   { segment, puts, deletes }: Delta,
   store: SnapshotStore,
   made: Pick<Manifest, 'id' | 'token'>,
-): Promise<EditedSnapshot> {
+): Promise<Omit<EditedSnapshot, 'isFinished'>> {
   const manifest: Manifest = {
     ...from,
     ...made,

@@ -80,7 +80,6 @@ const EDGE = [
   'connectors/console/',
   'host/',
   'reading/open-snapshot.ts',
-  'reading/snapshot-place.ts',
   'reading/edit-snapshot.ts',
   'control/',
   'cli/',

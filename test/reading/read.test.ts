@@ -178,11 +178,11 @@ describe('a path', () => {
   test('that is no snapshot is refused with what it is', async () => {
     const none = temporaryFolder()
     const notFound = (message: RegExp) => ({ code: 'SNAPSHOT_NOT_FOUND', message })
-    await assert.rejects(readSnapshot(none), notFound(/the folder .* has no snapshot/))
-    await assert.rejects(readSnapshot(join(storage, 'every')), notFound(/the folder .* has \d+ snapshots/))
+    await assert.rejects(readSnapshot(none), notFound(/the folder .* holds no snapshot/))
+    await assert.rejects(readSnapshot(join(storage, 'every')), notFound(/the folder .* holds \d+ snapshots/))
     await assert.rejects(readSnapshot(join(none, 'x')), notFound(/there is no file or folder/))
     await assert.rejects(readSnapshot('nonsense'), notFound(/'nonsense' is not the name of a snapshot/))
-    await assert.rejects(readSnapshot(import.meta.filename), notFound(/is not in a job's folder/))
+    await assert.rejects(readSnapshot(import.meta.filename), notFound(/is not a manifest in a folder manifests/))
   })
 })
 

@@ -80,6 +80,7 @@ const EDGE = [
   'connectors/console/',
   'host/',
   'reading/open-snapshot.ts',
+  'reading/snapshot-place.ts',
   'reading/edit-snapshot.ts',
   'control/',
   'cli/',

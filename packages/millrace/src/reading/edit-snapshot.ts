@@ -13,6 +13,7 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { acquireLock, RENEW_EVERY_MS } from '../host/lock.ts'
 import { currentProcess } from '../host/process-identity.ts'
 import { VERSION } from '../host/version.ts'
+import { lockClockOf, systemWorld } from '../host/world.ts'
 import { findSnapshot, listSnapshots } from '../snapshot/catalogue.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
@@ -58,14 +59,14 @@ export async function editSnapshot(place: SnapshotPlace, request: EditRequest): 
 
 // --------------------------------------------------------------------------------------------------------- the job's folder
 
-const CLOCK = { now: () => Date.now(), sleep: (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms)) }
-
 async function editInJob(place: SnapshotPlace, request: EditRequest): Promise<EditedSnapshot | undefined> {
   const { store, job } = place
   await checkIsNext(place)
-  const lock = await acquireLock(store, currentProcess(), CLOCK, { job, wait: false }).catch((error: unknown) => {
-    throw isMillraceError(error, 'JOB_LOCKED') ? withWayOut(error) : error
-  })
+  const lock = await acquireLock(store, currentProcess(), lockClockOf(systemWorld), { job, wait: false }).catch(
+    (error: unknown) => {
+      throw isMillraceError(error, 'JOB_LOCKED') ? withWayOut(error) : error
+    },
+  )
   // What goes wrong with a renewal is found by the confirmation.
   const renewal = setInterval(() => void lock.renew().catch(() => undefined), RENEW_EVERY_MS)
   try {

@@ -7,6 +7,7 @@ import type { DeleteFlags } from './delete.ts'
 import type { ForkDiffFlags } from './fork-diff.ts'
 import type { ForkFlags } from './fork.ts'
 import type { OutputOptions } from './output.ts'
+import type { PlanFlags } from './plan.ts'
 import type { PruneFlags } from './prune.ts'
 import type { RunFlags } from './run.ts'
 import type { SavepointFlags } from './savepoint.ts'
@@ -38,6 +39,7 @@ export function commandLine(print: Print): Command {
       '\nExamples:\n  millrace run word-count.ts\n  millrace snapshots word-count\n  millrace run --help',
     )
   addRun(program)
+  addPlan(program, print)
   addJobs(program, print)
   addSnapshots(program, print)
   addCheckpoint(program, print)
@@ -102,6 +104,27 @@ function addRun(program: Command): void {
       const all: RunFlags = { ...runFlags, ...outputOf(flags) }
       if (supervise) await (await import('./supervise.ts')).supervise(file, all)
       else await (await import('./run.ts')).run(file, all)
+    })
+}
+
+function addPlan(program: Command, print: Print): void {
+  withOutput(withStorage(program.command('plan <job-file>')))
+    .summary('tell what a run would take over of its snapshot')
+    .description(
+      'Tells, without running anything, what a run of the job would take over of the snapshot it would start from: of every source, sink\n' +
+        'and state whether it is kept, migrated, renamed, new, dropped or refused, and why.',
+    )
+    .addOption(new Option('--fresh', 'as for a run that starts clean').conflicts('from'))
+    .option('--from <snapshot>', "as for a run from this snapshot: chk-42, sp-43, latest, or a manifest's path")
+    .option('--as <name>', "as for a run under this name instead of the job's own")
+    .option('--parallelism <n>', 'subtasks of every operator')
+    .option('--set <option=value>', 'an option by its path, such as maxParallelism=256; repeatable', collect, [])
+    .option('--allow-dropped-state', 'state of the snapshot that the job has no place for may go')
+    .addHelpText('after', '\nExit status: 0 a run would start; 3 it would be refused.')
+    .addHelpText('after', example('plan word-count.ts --from word-count/chk-42'))
+    .action(async (file: string, flags: Partial<OutputOptions> & PlanFlags) => {
+      const { plan } = await import('./plan.ts')
+      print(await plan(file, flags), outputOf(flags))
     })
 }
 

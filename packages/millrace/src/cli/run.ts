@@ -77,7 +77,7 @@ export async function run(file: string, flags: RunFlags): Promise<void> {
 }
 
 /** The URL of the job file. @throws JOB_MODULE_INVALID */
-function jobFile(file: string): string {
+export function jobFile(file: string): string {
   const path = resolve(file)
   if (isFile(path)) return pathToFileURL(path).href
   const found = existsSync(path) ? `${path} is a directory, not a job file` : `there is no job file ${path}`
@@ -95,7 +95,8 @@ function closestFile(path: string): string | undefined {
   return meant === undefined ? undefined : join(folder, meant)
 }
 
-async function sourcesOf(flags: RunFlags, job: OptionSources['job']): Promise<OptionSources> {
+/** Where the options of a run come from, beside their defaults. */
+export async function sourcesOf(flags: Partial<RunFlags>, job: OptionSources['job']): Promise<OptionSources> {
   const { parallelism, stateBackend, storage, checkpointInterval, port, host, tokenFile, set } = flags
   // Of the crash tests, not of the job.
   const { MILLRACE_FAILPOINT: _, ...env } = process.env

@@ -35,11 +35,12 @@ import type { SlotPlan } from '../runtime/slot-plan.ts'
 import { ancestry } from '../snapshot/lineage.ts'
 import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
-import { assertPlan, planRestore, type PlannedJob, type RestorePlan } from '../snapshot/restore-plan.ts'
+import { assertPlan, planRestore, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
 import { enforcedSchema, resolveTtl } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
+import { plannedJob } from './planned-job.ts'
 import type { Failure } from './restart-strategy.ts'
 import type { SlotFactory, SlotPort } from './slot-port.ts'
 import { sumProgress } from './slot-progress.ts'
@@ -272,16 +273,6 @@ export function planOf(
   const plan = planRestore(manifest, plannedJob(graph), { allowDroppedState })
   assertPlan(plan)
   return plan
-}
-
-function plannedJob(graph: JobGraph): PlannedJob {
-  const sinks = new Map(graph.graph.nodes.map(node => [node.name, node.kind === 'sink' ? node.sink.type : undefined]))
-  return {
-    operators: jobStates(graph.graph).operators.map(operator => {
-      const sinkType = operator.kind === 'sink' ? sinks.get(operator.name) : undefined
-      return { ...operator, ...(sinkType !== undefined && { sinkType }) }
-    }),
-  }
 }
 
 function stateIds(plan: RestorePlan): { [operator: string]: { [state: string]: number } } {

@@ -2,6 +2,7 @@
  * Schemas that users bring: anything that follows Standard Schema or Standard JSON Schema (https://standardschema.dev; zod, valibot,
  * arktype), or a plain JSON Schema. Only what all of the engine needs of one is here: its type, and its JSON Schema.
  */
+import type { JsonObject } from '../base/json.ts'
 
 /** The part of a Standard Schema that carries its output type. */
 export interface Typed<T> {
@@ -50,4 +51,16 @@ export function jsonSchemaOf(schema: Schema<unknown>): Keywords | undefined {
     }
   }
   return undefined
+}
+
+/** The same as JSON that may be stored. Undefined also for a plain JSON Schema that JSON cannot hold. */
+export function storableSchemaOf(schema: Schema<unknown>): JsonObject | undefined {
+  const described = jsonSchemaOf(schema)
+  if (described === undefined) return undefined
+  try {
+    const { $schema: _, ...json } = JSON.parse(JSON.stringify(described)) as JsonObject
+    return json
+  } catch {
+    return undefined
+  }
 }

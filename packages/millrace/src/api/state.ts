@@ -75,7 +75,7 @@ export function unionList<T>(options: StateOptions<T> = {}): UnionListDeclaratio
 export function broadcast<K extends Key, V>(options: BroadcastStateOptions = {}): BroadcastDeclaration<K, V> {
   if ('ttl' in options)
     throw new MillraceError('GRAPH_INVALID', 'broadcast() takes no ttl: its copies would expire at different times')
-  return { kind: 'broadcast', options }
+  return { kind: 'broadcast', options: checked(options, 'broadcast') }
 }
 
 /** A map per key; each entry is stored, changed and expires on its own. Flink: MapState. */
@@ -118,13 +118,26 @@ function assertDefault({ schema, default: fallback }: ValueStateOptions<unknown>
   })
 }
 
+/** @throws OPTION_INVALID */
+export function checkedSchema<S>(schema: S, owner: string): S {
+  if (isSchema(schema)) return schema
+  throw new MillraceError(
+    'OPTION_INVALID',
+    `schema of ${owner} is ${String(schema)}; it takes a Standard Schema (zod, valibot, arktype) or a JSON Schema as an object`,
+  )
+}
+
 function checked<O extends StateOptions>(options: O, kind: string): O {
-  const { ttl, schema } = options
-  if (schema !== undefined && !isSchema(schema)) {
-    throw new MillraceError(
-      'OPTION_INVALID',
-      `schema of ${kind}() is ${String(schema)}; it takes a Standard Schema (zod, valibot, arktype) or a JSON Schema as an object`,
-    )
+  const { ttl, schema, version = 1, migrate = {} } = options
+  if (schema !== undefined) checkedSchema(schema, `${kind}()`)
+  if (!Number.isSafeInteger(version) || version < 1)
+    throw new MillraceError('OPTION_INVALID', `version of ${kind}() is ${String(version)}; it takes an integer from 1`)
+  for (const [from, migration] of Object.entries(migrate)) {
+    if (!(Number(from) >= 1 && Number(from) < version)) {
+      const message = `migrate of ${kind}() has a migration from version ${from}; the state's version is ${version}, so they begin with 1 to ${version - 1}`
+      throw new MillraceError('OPTION_INVALID', message)
+    }
+    assertSynchronous(migration, `migrate[${from}] of ${kind}()`)
   }
   if (ttl !== undefined) parseDuration(typeof ttl === 'object' && ttl !== null ? ttl.ttl : ttl, `ttl of ${kind}()`)
   return options

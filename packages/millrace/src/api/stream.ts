@@ -3,6 +3,7 @@
  * returns its stream. Nothing runs here. A stream may be used any number of times: each use gets every record.
  */
 import { MillraceError } from '../base/errors.ts'
+import type { Schema } from '../codec/index.ts'
 import type { Sink } from '../connectors/contract.ts'
 import { assertOperatorName, type Edge, type OperatorOptions, type WindowContents } from '../graph/index.ts'
 import type { Aggregator, BroadcastStateShape, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
@@ -12,7 +13,7 @@ import { BroadcastStream } from './broadcast-stream.ts'
 import type { GraphBuilder } from './graph-builder.ts'
 import { tagName, type OutputTag } from './output-tag.ts'
 import type { KeyedBroadcastProcessOperator, KeyedProcessOperator, ProcessOperator, WindowContext } from './process.ts'
-import { aggregating, assertAggregator, reducing } from './state.ts'
+import { aggregating, assertAggregator, checkedSchema, reducing } from './state.ts'
 
 /** A name to show for an operator that needs none. */
 export interface DisplayOptions {
@@ -99,10 +100,17 @@ export class Stream<T> {
   /**
    * Groups the records by key: state, timers and windows downstream belong to one key.
    * @param key a string, number, bigint, boolean, or a tuple of those; compared by value, NaN is an error
+   * @param options `schema`: what the keys are, kept in every snapshot, so that a job with other keys is refused its state. Keys of
+   *   records are not checked against it
    */
-  keyBy<const K extends Key>(key: (record: T) => K | UseMapAsyncInstead): KeyedStream<K, T> {
+  keyBy<const K extends Key>(
+    key: (record: T) => K | UseMapAsyncInstead,
+    options: { readonly schema?: Schema<K> } = {},
+  ): KeyedStream<K, T> {
     assertSynchronous(key, 'keyBy')
-    return new KeyedStream(this.#builder, { ...this.#edge, keyBy: key as (record: T) => K })
+    const { schema } = options
+    const keySchema = schema === undefined ? {} : { keySchema: checkedSchema(schema, 'keyBy') }
+    return new KeyedStream(this.#builder, { ...this.#edge, keyBy: key as (record: T) => K, ...keySchema })
   }
 
   /** An operator with callbacks and operator state. With `emits` left out the result is a stream of unknown. */

@@ -15,7 +15,10 @@ import type {
 import type { SlotSnapshot } from './mail.ts'
 
 /** What is known of an operator without asking its subtasks. */
-export type OperatorHead = Pick<OperatorSnapshot, 'name' | 'kind' | 'inputs' | 'parallelism' | 'states'>
+export type OperatorHead = Pick<
+  OperatorSnapshot,
+  'name' | 'kind' | 'inputs' | 'parallelism' | 'states' | 'keySchema' | 'forms'
+>
 
 /** In watermarks, the one split of event time that comes after operators with state. No source has an empty name. */
 export const SHARED_SPLIT = ':'

@@ -22,15 +22,34 @@ export type Alternative =
 
 /** Keywords that allow and forbid nothing. `default` says what to fill in, `format` what a text means. */
 const ANNOTATIONS = new Set([
-  ...['$schema', '$id', '$comment', '$defs', 'definitions', '$anchor', 'title', 'description', 'default', 'examples'],
-  ...['deprecated', 'readOnly', 'writeOnly', 'format', 'contentEncoding', 'contentMediaType'],
+  '$schema',
+  '$id',
+  '$comment',
+  '$defs',
+  'definitions',
+  '$anchor',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  'format',
+  'contentEncoding',
+  'contentMediaType',
 ])
 const OF_NUMBERS = new Set(['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'])
 const OF_STRINGS = new Set(['minLength', 'maxLength', 'pattern'])
 const OF_ARRAYS = new Set(['items', 'prefixItems', 'minItems', 'maxItems', 'uniqueItems'])
 const OF_OBJECTS = new Set([
-  ...['properties', 'required', 'additionalProperties', 'propertyNames', 'patternProperties'],
-  ...['minProperties', 'maxProperties'],
+  'properties',
+  'required',
+  'additionalProperties',
+  'propertyNames',
+  'patternProperties',
+  'minProperties',
+  'maxProperties',
 ])
 const OF_TYPES: { readonly [type: string]: ReadonlySet<string> } = {
   integer: OF_NUMBERS,
@@ -71,7 +90,7 @@ function typedAlternatives(keywords: JsonObject, restrictions: readonly string[]
       ['type', 'enum', 'const'].includes(keyword) || known.has(keyword) || (types.length > 0 && APPLYING.has(keyword)),
   )
   if (!isUnderstood || (Object.hasOwn(keywords, 'const') && allowed !== undefined)) return [opaque(keywords)]
-  if (Object.hasOwn(keywords, 'const')) return [{ kind: 'values', values: [only as Json] }]
+  if (Object.hasOwn(keywords, 'const')) return [{ kind: 'values', values: [only] }]
   if (allowed !== undefined)
     return Array.isArray(allowed) ? [{ kind: 'values', values: allowed as Json[] }] : [opaque(keywords)]
   return types.map((each): Alternative => {

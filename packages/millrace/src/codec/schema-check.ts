@@ -19,12 +19,25 @@ function misfitOf(schema: unknown, value: unknown, path: string, root: Json): Mi
   for (const alternative of alternatives) {
     const misfit = alternativeMisfit(alternative, value, path, root)
     if (misfit === undefined) return undefined
-    misfits.push(misfit)
+    // Of a text that is too long it matters little that it is no number either.
+    if (alternatives.length === 1 || isOfKind(alternative, value)) misfits.push(misfit)
   }
-  // The one that came furthest tells most.
-  const deepest = misfits.toSorted((a, b) => b.path.length - a.path.length)[0]
-  if (deepest !== undefined && (misfits.length === 1 || deepest.path !== path)) return deepest
+  if (misfits.length === 1) return misfits[0]
   return { path, reason: `${at(path)}${shown(value)} is not ${alternatives.map(nameOf).join(' or ') || 'allowed'}` }
+}
+
+function isOfKind({ kind }: Alternative, value: unknown): boolean {
+  switch (kind) {
+    case 'object':
+      return isPlainObject(value)
+    case 'array':
+      return Array.isArray(value)
+    case 'integer':
+    case 'number':
+      return typeof value === 'number'
+    default:
+      return typeof value === kind
+  }
 }
 
 /** Whether the value is one of the alternative, which stands in `root`. */

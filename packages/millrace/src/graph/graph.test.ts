@@ -302,6 +302,9 @@ const rich = (): StreamGraph =>
     ['out', ['plain', { from: 'hours', tag: 'late' }], SINK],
   )
 
+/** Of a state of which its declaration says nothing. */
+const UNSAID = { schema: null, version: 1, migrations: [] }
+
 test('the states of a job are its declared ones and the engine’s own', () => {
   assert.deepEqual(jobStates(rich()), {
     operators: [
@@ -311,13 +314,13 @@ test('the states of a job are its declared ones and the engine’s own', () => {
         renamedFrom: 'carts',
         kind: 'keyedProcess',
         states: [
-          { name: 'cart', kind: 'value' },
-          { name: 'seen', kind: 'map' },
+          { name: 'cart', kind: 'value', values: UNSAID },
+          { name: 'seen', kind: 'map', values: UNSAID },
           { name: EVENT_TIMERS, kind: 'timers' },
           { name: PROCESSING_TIMERS, kind: 'timers' },
         ],
       },
-      { name: 'plain', kind: 'process', states: [{ name: 'all', kind: 'unionList' }] },
+      { name: 'plain', kind: 'process', states: [{ name: 'all', kind: 'unionList', values: UNSAID }] },
       {
         name: 'hours',
         kind: 'window',
@@ -341,8 +344,8 @@ test('the states of a job are its declared ones and the engine’s own', () => {
     },
   ])
   assert.deepEqual(jobStates(broadcast).operators[0].states, [
-    { name: 'cart', kind: 'value' },
-    { name: 'rules', kind: 'broadcast' },
+    { name: 'cart', kind: 'value', values: UNSAID },
+    { name: 'rules', kind: 'broadcast', values: UNSAID },
     { name: EVENT_TIMERS, kind: 'timers' },
     { name: PROCESSING_TIMERS, kind: 'timers' },
   ])

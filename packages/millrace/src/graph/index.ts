@@ -11,9 +11,11 @@ export {
   isKeyed,
   isStateless,
   jobStates,
+  keySchemaOf,
   namedInputs,
   PROCESSING_TIMERS,
   statesOf,
+  valueFormOf,
   WINDOW_CONTENTS,
 } from './states.ts'
 export type { JobStates, OperatorStates, StateInfo } from './states.ts'

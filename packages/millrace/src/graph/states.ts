@@ -2,7 +2,9 @@
  * The states of a job as plain data: what a snapshot of it holds, and what a restore plan compares. Besides the declared states there
  * are the engine's own, whose names begin with `~`: timers and window contents are keyed state like any other.
  */
-import type { StateDeclaration } from '../state/declarations.ts'
+import type { JsonObject } from '../base/json.ts'
+import { storableSchemaOf, type WantedForm } from '../codec/index.ts'
+import type { AnyDeclaration } from '../state/declarations.ts'
 import type { KeyedBroadcastProcessNode, KeyedProcessNode, StreamGraph, StreamNode } from './stream-graph.ts'
 
 /** Event-time timers of keyed process operators and windows. */
@@ -19,6 +21,8 @@ export interface OperatorStates {
   readonly name: string
   readonly renamedFrom?: string
   readonly kind: StreamNode['kind']
+  /** Of its keys, if the job says so. */
+  readonly keySchema?: JsonObject
   readonly states: readonly StateInfo[]
 }
 
@@ -26,6 +30,8 @@ export interface StateInfo {
   readonly name: string
   /** Kind of the declaration (`broadcast`: held by every subtask, without keys); `timers`; or `window-` and the kind of its contents. Of an aggregation also the accumulator's shape. */
   readonly kind: string
+  /** What its values are; of the engine's own states nothing is said. */
+  readonly values?: WantedForm
 }
 
 /** Operators that a snapshot knows by name: sources, sinks, and all that own state. In the order of the graph. */
@@ -34,7 +40,14 @@ export function jobStates(graph: StreamGraph): JobStates {
     operators: graph.nodes.filter(hasIdentity).map(node => {
       const { renamedFrom } = node.options
       const renamed = renamedFrom === undefined ? {} : { renamedFrom }
-      return { name: node.name, ...renamed, kind: node.kind, states: statesOf(node) }
+      const keySchema = keySchemaOf(node)
+      return {
+        name: node.name,
+        ...renamed,
+        kind: node.kind,
+        ...(keySchema !== undefined && { keySchema }),
+        states: statesOf(node),
+      }
     }),
   }
 }
@@ -78,10 +91,29 @@ function hasIdentity(node: StreamNode): boolean {
   return !isStateless(node)
 }
 
-/** Of the operator's keyed state of that name; undefined when it is not one that was declared. */
-export function declarationOf(node: StreamNode, state: string): StateDeclaration | undefined {
-  const isKeyedProcess = node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess'
-  return isKeyedProcess ? node.state[state] : undefined
+/** Of the operator's state of that name, with keys or without; undefined when it is not one that was declared. */
+export function declarationOf(node: StreamNode, state: string): AnyDeclaration | undefined {
+  switch (node.kind) {
+    case 'process':
+    case 'keyedProcess':
+      return node.state[state]
+    case 'keyedBroadcastProcess':
+      return node.state[state] ?? node.broadcastState[state]
+    default:
+      return undefined
+  }
+}
+
+/** What a declaration says of the state's values. */
+export function valueFormOf({ options: { schema, version = 1, migrate = {} } }: AnyDeclaration): WantedForm {
+  const migrations = Object.keys(migrate).map(Number)
+  return { schema: (schema && storableSchemaOf(schema)) ?? null, version, migrations }
+}
+
+/** What the keys of a keyed operator are; undefined: nobody said it. */
+export function keySchemaOf({ inputs }: StreamNode): JsonObject | undefined {
+  const said = inputs.find(({ keyBy }) => keyBy !== undefined)?.keySchema
+  return said && storableSchemaOf(said)
 }
 
 /** The states of an operator, declared ones first. */
@@ -116,8 +148,12 @@ function timersOf({ onTimer }: KeyedProcessNode | KeyedBroadcastProcessNode): St
 
 type MaybeAggregating = { readonly aggregator?: { readonly shape?: string } }
 
-function declared(state: { readonly [name: string]: { readonly kind: string } & MaybeAggregating }): StateInfo[] {
-  return Object.entries(state).map(([name, declaration]) => ({ name, kind: withShape(declaration.kind, declaration) }))
+function declared(state: { readonly [name: string]: AnyDeclaration }): StateInfo[] {
+  return Object.entries(state).map(([name, declaration]) => ({
+    name,
+    kind: withShape(declaration.kind, 'aggregator' in declaration ? declaration : {}),
+    values: valueFormOf(declaration),
+  }))
 }
 
 /** Accumulators of a sum are not those of a count: the shape is part of the kind, so that a restore does not mix them up. */

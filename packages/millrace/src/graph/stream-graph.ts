@@ -2,6 +2,7 @@
  * The stream graph: what a job's build function described, as data. User functions hang on its nodes and are addressed by operator
  * name; everything else is plain. Nodes are in the order of their making, so a node's inputs always come before it.
  */
+import type { Schema } from '../codec/index.ts'
 import type { Sink, Source } from '../connectors/contract.ts'
 import type { Aggregator, BroadcastStateShape, Key, OperatorStateShape, StateShape } from '../state/declarations.ts'
 import type { WindowAssigner } from '../time/windows.ts'
@@ -20,6 +21,8 @@ export interface Edge {
   readonly tag?: string
   /** Set on the inputs of keyed operators. */
   readonly keyBy?: (record: any) => Key
+  /** What the keys are, if that was said. */
+  readonly keySchema?: Schema<unknown>
   /** Every subtask of the reader gets every record. */
   readonly broadcast?: true
 }

@@ -28,6 +28,7 @@ import {
   planExecution,
   type ExecutionPlan,
   type JobGraph,
+  type StateInfo,
 } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
@@ -143,7 +144,7 @@ export class Attempt {
       restored: manifest,
       fullFirst:
         needsFullBase(manifest, { maxParallelism, operators }) ||
-        plan.entries.some(entry => entry.verdict === 'dropped'),
+        plan.entries.some(({ verdict, converts }) => verdict === 'dropped' || converts),
       firstCheckpointId,
       savepointDueMs,
     }
@@ -286,20 +287,37 @@ function stateIds(plan: RestorePlan): { [operator: string]: { [state: string]: n
 function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePlan): ManifestHead['operators'] {
   const ids = stateIds(plan)
   const nodes = new Map(graph.graph.nodes.map(node => [node.name, node]))
-  return jobStates(graph.graph).operators.map(({ name, kind, states }) => ({
+  return jobStates(graph.graph).operators.map(({ name, kind, states, keySchema }) => ({
     name,
     kind,
     inputs: namedInputs(graph.graph, nodes.get(name)!),
     parallelism: subtasks[nodes.get(name)!.id],
-    states: states.flatMap(({ name: state, kind: stateKind }): KeyedStateInfo[] => {
+    ...(keySchema !== undefined && { keySchema }),
+    ...formsOf(states.filter(state => ids[name]?.[state.name] === undefined)),
+    states: states.flatMap(({ name: state, kind: stateKind, values }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]
       if (id === undefined) return []
       const declaration = declarationOf(nodes.get(name)!, state)
       const ttlMs = declaration && resolveTtl(declaration.options)?.ttlMs
-      const schema = (declaration && enforcedSchema(declaration))?.json ?? null
-      return [{ id, name: state, kind: stateKind, schema, ...(ttlMs !== undefined && { ttlMs }) }]
+      const schema = (declaration && enforcedSchema(declaration))?.json ?? values?.schema ?? null
+      const form = { schema, ...versionOf(values) }
+      return [{ id, name: state, kind: stateKind, ...form, ...(ttlMs !== undefined && { ttlMs }) }]
     }),
   }))
+}
+
+/** Of state without keys, of which something is to be said. */
+function formsOf(states: readonly StateInfo[]): Pick<OperatorSnapshot, 'forms'> {
+  const said = states.flatMap(({ name, values }) =>
+    values === undefined || (values.schema === null && values.version === 1)
+      ? []
+      : [[name, { schema: values.schema, ...versionOf(values) }] as const],
+  )
+  return said.length === 0 ? {} : { forms: Object.fromEntries(said) }
+}
+
+function versionOf(values: StateInfo['values']): { readonly version?: number } {
+  return values === undefined || values.version === 1 ? {} : { version: values.version }
 }
 
 /** What each slot is made from. */
@@ -314,7 +332,10 @@ function slotPlans(
 ): (slot: number) => SlotPlan {
   const { parallelism, maxParallelism } = execution
   const states = operators.flatMap(({ name: operator, states }) =>
-    states.map(({ id, name: state, kind, schema }) => [String(id), { operator, state, kind, schema }] as const),
+    states.map(({ id, name: state, kind, schema, version }) => {
+      const described = { operator, state, kind, schema, ...(version !== undefined && { version }) }
+      return [String(id), described] as const
+    }),
   )
   const common = {
     job,

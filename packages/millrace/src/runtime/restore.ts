@@ -3,13 +3,25 @@
  * tables. Of the same max parallelism only those key groups are read. Of another one everything is, and each key is hashed anew,
  * from its bytes: what is another slot's is never decoded. State that the restore plan dropped is skipped.
  */
-import { ByteReader, fixedSchemaOfJson, keyGroupOfHash, murmur3, skipKey, type KeyGroupRange } from '../codec/index.ts'
+import {
+  ByteReader,
+  decodeKey,
+  fixedSchemaOfJson,
+  keyGroupOfHash,
+  murmur3,
+  skipKey,
+  type Key,
+  type KeyGroupRange,
+} from '../codec/index.ts'
 import { mergeEntries } from '../snapshot/entry-merge.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import { ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 import { openSegment } from '../snapshot/segment-reader.ts'
-import type { StateBackend, StateId, WriterSchemas } from '../state/index.ts'
+import type { Adapt, StateBackend, StateId, WriterSchemas } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
+
+/** @throws STATE_INCOMPATIBLE for a key that the state cannot have */
+export type KeyCheck = (key: Key) => void
 
 /** What of the keyed state is the slot's. */
 export interface StateShare {
@@ -18,6 +30,9 @@ export interface StateShare {
   readonly keyGroups: KeyGroupRange
   /** Within these: whether a state's key group is the slot's, for operators with a parallelism of their own. Default: each is. */
   readonly owns?: (id: StateId, keyGroup: number) => boolean
+  /** Of states whose values, or keys, the job describes differently than the snapshot. */
+  readonly adapters?: ReadonlyMap<StateId, Adapt>
+  readonly keyChecks?: ReadonlyMap<StateId, KeyCheck>
 }
 
 /** @throws SNAPSHOT_DAMAGED, OBJECT_MISSING, SNAPSHOT_VERSION: nothing of the backend may be used then */
@@ -26,7 +41,7 @@ export async function restoreState(
   backend: StateBackend,
   manifest: Manifest,
   wanted: ReadonlySet<StateId>,
-  { maxParallelism, keyGroups, owns }: StateShare,
+  { maxParallelism, keyGroups, owns, adapters, keyChecks }: StateShare,
 ): Promise<void> {
   const [start, end] = keyGroups
   const rehash = manifest.maxParallelism !== maxParallelism
@@ -36,7 +51,7 @@ export async function restoreState(
   const takesAll = owns === undefined && (!rehash || (start === 0 && end === maxParallelism))
   const key = new ByteReader()
   const value = new ByteReader()
-  backend.restoreBegin(manifest.id, writerSchemas(manifest))
+  backend.restoreBegin(manifest.id, writerSchemas(manifest), adapters)
   for (;;) {
     while (merge.advance()) {
       const { op, stateId, bytes, keyStart, keyEnd, valueStart, valueEnd, lastTouchMs } = merge.entry
@@ -46,6 +61,7 @@ export async function restoreState(
         const keyGroup = rehash ? keyGroupAt(key, maxParallelism) : (bytes[keyStart] << 8) | bytes[keyStart + 1]
         if (keyGroup < start || keyGroup >= end || owns?.(stateId, keyGroup) === false) continue
       }
+      keyChecks?.get(stateId)?.(keyAt(key))
       value.reset(bytes, valueStart, valueEnd)
       backend.restore(stateId, key, value, lastTouchMs)
     }
@@ -67,6 +83,14 @@ function writerSchemas({ operators }: Manifest): WriterSchemas {
 
 function overlap(a: KeyGroupRange, b: KeyGroupRange): boolean {
   return a[0] < b[1] && b[0] < a[1]
+}
+
+/** The key that the reader stands before, and goes on standing before. */
+function keyAt(reader: ByteReader): Key {
+  const start = reader.offset
+  const key = decodeKey(reader)
+  reader.offset = start
+  return key
 }
 
 /** Of the encoded key that the reader stands before, and goes on standing before. */

@@ -1,14 +1,24 @@
 /** What of the snapshot being restored is one slot's. */
+import { MillraceError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
-import { keyGroupRange, type KeyGroupRange } from '../codec/index.ts'
+import { describeKey, keyGroupRange, schemaMisfit, type Key, type KeyGroupRange } from '../codec/index.ts'
 import type { RestoredSink } from '../connectors/contract.ts'
-import { isKeyed, type ExecutionPlan, type NodeId, type SinkNode } from '../graph/index.ts'
-import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot } from '../snapshot/manifest-types.ts'
+import {
+  declarationOf,
+  isKeyed,
+  keySchemaOf,
+  valueFormOf,
+  type ExecutionPlan,
+  type NodeId,
+  type SinkNode,
+  type StreamNode,
+} from '../graph/index.ts'
+import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot, StoredForm } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
-import type { StateId } from '../state/index.ts'
+import { valueAdapter, type Adapt, type StateId } from '../state/index.ts'
 import type { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import type { ProcessOperator } from './operators/process.ts'
-import type { StateShare } from './restore.ts'
+import type { KeyCheck, StateShare } from './restore.ts'
 import type { SlotPlan } from './slot-plan.ts'
 
 export class SlotShare {
@@ -48,7 +58,37 @@ export class SlotShare {
     }
     const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
     const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
-    return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }) }]
+    const described = { adapters: this.keyedAdapters(), keyChecks: this.keyChecks() }
+    return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }), ...described }]
+  }
+
+  private keyedAdapters(): ReadonlyMap<StateId, Adapt> {
+    const adapters = new Map<StateId, Adapt>()
+    for (const node of this.execution.job.graph.nodes) {
+      for (const { id, name, ...stored } of this.operator(node.name)?.states ?? []) {
+        const adapt = adapterOf(node, name, stored)
+        if (adapt !== undefined) adapters.set(id, adapt)
+      }
+    }
+    return adapters
+  }
+
+  /** Keys that had no schema are looked at one by one; two schemas were compared when the restore was planned. */
+  private keyChecks(): ReadonlyMap<StateId, KeyCheck> {
+    const checks = new Map<StateId, KeyCheck>()
+    for (const node of this.execution.job.graph.nodes) {
+      const restored = this.operator(node.name)
+      const schema = keySchemaOf(node)
+      if (restored === undefined || restored.keySchema !== undefined || schema === undefined) continue
+      for (const { id } of restored.states) checks.set(id, key => assertKey(node.name, schema, key))
+    }
+    return checks
+  }
+
+  /** How the values of an operator's state without keys are read; undefined: as they are. */
+  adapterOf(node: StreamNode): (state: string) => Adapt | undefined {
+    const forms = this.operator(node.name)?.forms ?? {}
+    return state => adapterOf(node, state, Object.hasOwn(forms, state) ? forms[state] : { schema: null })
   }
 
   /** Undefined when the snapshot does not know the operator. */
@@ -92,6 +132,22 @@ export class SlotShare {
     const from = this.plan.restore
     return from?.manifest.operators.find(operator => (from.renamed[operator.name] ?? operator.name) === name)
   }
+}
+
+function adapterOf(node: StreamNode, state: string, { schema, version = 1 }: StoredForm): Adapt | undefined {
+  const declaration = declarationOf(node, state)
+  if (declaration === undefined) return undefined
+  return valueAdapter({ operator: node.name, state }, { schema, version }, declaration, valueFormOf(declaration))
+}
+
+function assertKey(operator: string, schema: Json, key: Key): void {
+  const misfit = schemaMisfit(schema, key)
+  if (misfit === undefined) return
+  throw new MillraceError(
+    'STATE_INCOMPATIBLE',
+    `the snapshot's key ${describeKey(key)} of '${operator}' does not fit the schema of its keyBy: ${misfit.reason}`,
+    { context: { operator, key: describeKey(key) } },
+  )
 }
 
 function valuesOf(committables: readonly CarriedCommittable[] = []): Json[] {

@@ -139,10 +139,10 @@ export class Slot {
     await restoreState(this.platform.store, this.backend, from.manifest, ...this.share.keyedState())
     for (const operator of this.operators.processes) {
       const lists = this.share.listsOf(operator)
-      if (lists !== undefined) operator.restore(lists)
+      if (lists !== undefined) operator.restore(lists, this.share.adapterOf(operator.node))
     }
     for (const operator of this.operators.broadcasts) {
-      operator.restore(this.share.broadcastOf(operator))
+      operator.restore(this.share.broadcastOf(operator), this.share.adapterOf(operator.node))
     }
     failpoint('restore.after-load')
   }

@@ -58,6 +58,10 @@ export interface OperatorSnapshot {
   /** How many subtasks it had, in slots 0 to before this. */
   readonly parallelism: number
   readonly states: readonly KeyedStateInfo[]
+  /** JSON Schema of its keys, where the job said it. */
+  readonly keySchema?: Json
+  /** Of state without keys, operator and broadcast: what its values are, where there is something to say. By state name. */
+  readonly forms?: { readonly [state: string]: StoredForm }
   /** Sources: every split with its position; the reading turns. */
   readonly source?: SourceSnapshot
   /** Sinks: the state of each subtask, and every committable whose commit was not acknowledged. */
@@ -73,11 +77,19 @@ export interface OperatorSnapshot {
 
 export type BroadcastEntries = { readonly [state: string]: readonly string[] }
 
-export interface KeyedStateInfo {
+/** What values of a state were when they were written. */
+export interface StoredForm {
+  /** JSON Schema; null: nothing is known of them. */
+  readonly schema: Json
+  /** As their author counts; absent: 1. */
+  readonly version?: number
+}
+
+export interface KeyedStateInfo extends StoredForm {
   readonly id: number
   readonly name: string
   readonly kind: string
-  /** JSON Schema that the values were checked against and that says how their rows are read; null when they describe themselves. */
+  /** Also says how their rows are read, if its values have a fixed width; null when they describe themselves. */
   readonly schema: Json
   readonly ttlMs?: number
 }

@@ -158,14 +158,24 @@ function checkOperators(fields: Fields, file: string): void {
         damaged(file, `names a state '${name}' twice at ${operator.pathOf('states')}`),
       )
       state.text('kind')
-      state.json('schema')
+      checkForm(state)
       if (state.has('ttlMs')) state.number('ttlMs', 1)
+    }
+    if (operator.has('keySchema')) operator.json('keySchema')
+    if (operator.has('forms')) {
+      const forms = operator.object('forms')
+      for (const state of forms.names()) checkForm(forms.object(state))
     }
     if (operator.has('source')) checkSource(operator.object('source'), parallelism, file)
     if (operator.has('sink')) checkSink(operator.object('sink'), parallelism, checkpoint)
     if (operator.has('operatorState')) checkOperatorState(operator.object('operatorState'), parallelism)
     if (operator.has('broadcastState')) checkBroadcastState(operator.object('broadcastState'))
   }
+}
+
+function checkForm(form: Fields): void {
+  form.json('schema')
+  if (form.has('version')) form.integer('version', 1)
 }
 
 function checkSource(source: Fields, parallelism: number, file: string): void {

@@ -5,13 +5,17 @@
  *
  *     kept      same operator, state and kind                       renamed   the same under the operator's old name
  *     new       in the job only                                     dropped   in the snapshot only: needs --allow-dropped-state
+ *     migrated  as kept or renamed, but the job says something else of its values or keys (codec/value-reading.ts)
  *     refused   in both, but the one cannot be read as the other, or output that waits for its commit would be lost
  *
  * A state keeps its id for ever; a new state takes the next one that no state of the job ever had (invariant 4).
  */
 import { assert } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
-import type { Manifest, OperatorSnapshot } from './manifest-types.ts'
+import type { Json } from '../base/json.ts'
+import type { WantedForm } from '../codec/index.ts'
+import { formChange, keyChange } from './form-change.ts'
+import type { Manifest, OperatorSnapshot, StoredForm } from './manifest-types.ts'
 
 /** States of a job as plain data; the graph describes itself so. */
 export interface PlannedJob {
@@ -23,12 +27,15 @@ export interface PlannedOperator {
   readonly renamedFrom?: string
   /** `source`, `sink`, `process` (not keyed), or a kind of keyed operator. */
   readonly kind: string
-  readonly states: readonly { readonly name: string; readonly kind: string }[]
+  /** JSON Schema of its keys. */
+  readonly keySchema?: Json
+  /** `values`: what the job says of its values; nothing of the engine's own states. */
+  readonly states: readonly { readonly name: string; readonly kind: string; readonly values?: WantedForm }[]
   /** Type of a sink: committables of one type mean nothing to another. */
   readonly sinkType?: string
 }
 
-export type Verdict = 'kept' | 'renamed' | 'new' | 'dropped' | 'refused'
+export type Verdict = 'kept' | 'migrated' | 'renamed' | 'new' | 'dropped' | 'refused'
 
 export interface PlanEntry {
   readonly verdict: Verdict
@@ -41,8 +48,10 @@ export interface PlanEntry {
   readonly id: number | undefined
   /** The operator of the snapshot that it comes from. */
   readonly from: string | undefined
-  /** Of everything but `kept`. */
+  /** Of everything but `kept`; of what is migrated: how. */
   readonly reason: string | undefined
+  /** Its values are others after the restore, so that the next checkpoint must hold all of them. */
+  readonly converts?: true
 }
 
 export interface RestorePlan {
@@ -202,7 +211,7 @@ function holdingOf({ kind }: PlannedOperator, state: { readonly kind: string }):
   return kind === 'process' ? 'operator' : 'keyed'
 }
 
-interface FoundState {
+interface FoundState extends StoredForm {
   readonly name: string
   readonly holding: Holding
   /** Of keyed state. A snapshot does not say whether a list is split or united on restore, and need not. */
@@ -211,10 +220,13 @@ interface FoundState {
 }
 
 /** Those that users declared, and the engine's own that are keyed. Its marks, such as `~ended`, come and go with their operator. */
-function statesIn({ states, operatorState = {}, broadcastState = {} }: OperatorSnapshot): FoundState[] {
-  const unkeyed = (holding: Holding) => (name: string) => ({ name, holding, kind: undefined, id: undefined })
+function statesIn({ states, operatorState = {}, broadcastState = {}, forms = {} }: OperatorSnapshot): FoundState[] {
+  const unkeyed = (holding: Holding) => (name: string) => {
+    const form = Object.hasOwn(forms, name) ? forms[name] : { schema: null }
+    return { name, holding, kind: undefined, id: undefined, ...form }
+  }
   return [
-    ...states.map(({ name, kind, id }) => ({ name, holding: 'keyed' as const, kind, id })),
+    ...states.map(state => ({ ...state, holding: 'keyed' as const })),
     ...Object.keys(operatorState)
       .filter(name => !name.startsWith('~'))
       .map(unkeyed('operator')),
@@ -228,13 +240,21 @@ function stateEntries(
   takeId: () => number,
 ): PlanEntry[] {
   const found = origin === undefined ? [] : statesIn(origin)
+  const keys = keyChange(origin?.keySchema, operator.keySchema)
   const entries = operator.states.map((state): PlanEntry => {
     const holding = holdingOf(operator, state)
     const before = found.find(({ name }) => name === state.name)
     if (before === undefined) return { ...added(operator, state.name), id: holding === 'keyed' ? takeId() : undefined }
     const reason = refusal(before, holding, state.kind)
     if (reason !== undefined) return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason }
-    return { ...taken(operator, origin!, state.name), id: before.id }
+    const { refusals, changes, converts } = formChange(before, state.values, holding === 'keyed' ? keys : undefined)
+    if (refusals.length > 0)
+      return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason: refusals.join('; ') }
+    const entry = { ...taken(operator, origin!, state.name), id: before.id }
+    if (changes.length === 0) return entry
+    const renamed = entry.reason === undefined ? [] : [entry.reason]
+    const migrated = { ...entry, verdict: 'migrated', reason: [...renamed, ...changes].join('; ') } as const
+    return converts ? { ...migrated, converts } : migrated
   })
   const names = new Set(operator.states.map(({ name }) => name))
   const reason = `'${operator.name}' has no such state any more`

@@ -23,6 +23,8 @@ export interface SegmentState {
   readonly kind: string
   /** JSON Schema that the values were checked against and that says how their rows are read; null when they describe themselves. */
   readonly schema: Json
+  /** Of the values, as their author counts; absent: 1. */
+  readonly version?: number
 }
 
 const STATE_ID = /^(0|[1-9][0-9]{0,4})$/
@@ -61,7 +63,8 @@ export function decodeDictionary(bytes: Uint8Array, file: string, offset: number
   for (const [id, state] of Object.entries(states)) {
     if (!STATE_ID.test(id) || Number(id) > MAX_STATE_ID || !isSegmentState(state))
       throw bad(`state '${id.slice(0, 20)}'`)
-    checked[Number(id)] = { operator: state.operator, state: state.state, kind: state.kind, schema: state.schema }
+    const { operator, state: name, kind, schema, version } = state
+    checked[Number(id)] = { operator, state: name, kind, schema, ...(version !== undefined && { version }) }
   }
   return { maxParallelism: Number(maxParallelism), hashVersion: HASH_VERSION, states: checked }
 }
@@ -102,6 +105,7 @@ function parseJson(bytes: Uint8Array, file: string, offset: number): unknown {
 
 function isSegmentState(value: unknown): value is SegmentState {
   if (!isJsonObject(value)) return false
-  const { operator, state, kind, schema } = value
-  return typeof operator === 'string' && typeof state === 'string' && typeof kind === 'string' && schema !== undefined
+  const { operator, state, kind, schema, version = 1 } = value
+  const isNamed = typeof operator === 'string' && typeof state === 'string' && typeof kind === 'string'
+  return isNamed && schema !== undefined && Number.isInteger(version) && (version as number) >= 1
 }

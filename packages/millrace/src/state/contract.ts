@@ -17,6 +17,7 @@ import type {
   ValueState,
 } from './declarations.ts'
 import type { KeyContext } from './key-context.ts'
+import type { Adapt } from './value-adapter.ts'
 
 export type StateId = number
 
@@ -94,8 +95,8 @@ export interface StateBackend {
   abandoned(): void
   /** The checkpoint's manifest is durable: later deltas may use it as their base. */
   published(checkpointId: number): void
-  /** Begins a restore: entries of the named checkpoint follow. */
-  restoreBegin(checkpointId: number, writers: WriterSchemas): void
+  /** Begins a restore: entries of the named checkpoint follow. `adapters`: of states whose values are read differently now. */
+  restoreBegin(checkpointId: number, writers: WriterSchemas, adapters?: ReadonlyMap<StateId, Adapt>): void
   /**
    * One entry of the snapshot. `key` stands behind key group and state id; it is read up to the end of its namespace.
    * Throws SNAPSHOT_DAMAGED when the bytes do not decode, STATE_INCOMPATIBLE when the value is not one that the state can hold.

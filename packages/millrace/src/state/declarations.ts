@@ -21,9 +21,26 @@ export interface StateOptions<T = any> {
    * A Standard JSON Schema (zod, valibot, arktype) or plain JSON Schema of the value. Where it is an object of required numbers,
    * integers and booleans and nothing else, or one of those alone, a value or reducing state without `ttl` checks what it is given
    * (STATE_VALUE_INVALID) and keeps it in typed arrays: a fraction of the memory, nothing for the garbage collector; `get` makes a new
-   * object each time. Any other schema is only a type.
+   * object each time. Any other schema is a type, and is not checked when values are set.
+   *
+   * It is kept in every snapshot. A job whose schema is another one reads the old values if the one can be read as the other
+   * (docs/state-evolution.md), and is refused otherwise.
    */
   readonly schema?: Schema<T>
+  /** Version of the values, an integer from 1. Default 1. A job with a higher one migrates what a snapshot holds of lower ones. */
+  readonly version?: number
+  /**
+   * `migrate[n]` makes a value of version n + 1 of one of version n. Called once for each value that is loaded, in the order of the
+   * versions; it must not wait, and depend on nothing but the value. What comes out at the end must fit the `schema`, if there is one.
+   *
+   * @example value<Cart>({ version: 3, migrate: { 1: old => ({ items: old }), 2: old => ({ ...old, currency: 'EUR' }) } })
+   */
+  readonly migrate?: Migrations
+}
+
+/** By the version that each begins with. */
+export interface Migrations {
+  readonly [version: number]: (old: any) => unknown
 }
 
 export interface ValueStateOptions<T> extends StateOptions<T> {
@@ -110,6 +127,9 @@ export type StateDeclaration =
   | MapDeclaration<any, any>
   | ReducingDeclaration<any>
   | AggregatingDeclaration<any, any, any>
+
+/** Of state of any kind, with keys or without. */
+export type AnyDeclaration = StateDeclaration | UnionListDeclaration<any> | BroadcastDeclaration<any, any>
 
 /** State of a keyed process operator, by state name. */
 export type StateShape = { readonly [name: string]: StateDeclaration }

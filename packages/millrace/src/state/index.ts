@@ -2,6 +2,8 @@
 export * from './contract.ts'
 export * from './declarations.ts'
 export { enforcedSchema } from './enforced-schema.ts'
+export { valueAdapter } from './value-adapter.ts'
+export type { Adapt, StateName } from './value-adapter.ts'
 export { KeyContext } from './key-context.ts'
 export { HeapBackend } from './heap/heap-backend.ts'
 export { resolveTtl } from './ttl.ts'

@@ -6,7 +6,7 @@
  */
 import { MillraceError } from '../../base/errors.ts'
 import { compareKeys, keyIdentity, type Key } from '../../codec/index.ts'
-import type { BroadcastState } from '../../state/index.ts'
+import type { Adapt, BroadcastState } from '../../state/index.ts'
 import { loadValue, storeValue } from './stored-value.ts'
 
 interface Entry {
@@ -66,9 +66,12 @@ export class BroadcastMap implements BroadcastState<Key, unknown> {
     return this.sorted().entries.map(entry => (entry.encoded ??= storeValue(entry.pair)))
   }
 
-  restore(entries: readonly string[]): void {
+  restore(entries: readonly string[], adapt: Adapt = value => value): void {
     this.clear()
-    for (const encoded of entries) this.set(...(loadValue(encoded) as [Key, unknown]))
+    for (const encoded of entries) {
+      const [key, value] = loadValue(encoded) as [Key, unknown]
+      this.set(key, adapt(value, key))
+    }
   }
 
   private sorted(): Sorted {

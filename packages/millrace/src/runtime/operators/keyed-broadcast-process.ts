@@ -12,6 +12,7 @@ import type { Services } from '../services.ts'
 import { WatermarkMerge } from '../watermark-merge.ts'
 import { BroadcastMap, ReadOnlyBroadcastMap } from './broadcast-state.ts'
 import { BroadcastContext } from './context.ts'
+import type { AdapterOf } from './process.ts'
 import { KeyedProcessOperator } from './keyed-process.ts'
 
 export class KeyedBroadcastProcessOperator {
@@ -58,7 +59,7 @@ export class KeyedBroadcastProcessOperator {
     return Object.fromEntries([...this.maps].map(([name, map]) => [name, map.snapshot()]))
   }
 
-  restore(states: BroadcastEntries): void {
-    for (const [name, map] of this.maps) map.restore(states[name] ?? [])
+  restore(states: BroadcastEntries, adapterOf: AdapterOf = () => undefined): void {
+    for (const [name, map] of this.maps) if (states[name] !== undefined) map.restore(states[name], adapterOf(name))
   }
 }

@@ -1,6 +1,6 @@
 /** A process operator that is not keyed: user callbacks over operator state, which the manifest holds. */
 import type { ProcessNode } from '../../graph/index.ts'
-import type { ListState } from '../../state/index.ts'
+import type { Adapt, ListState } from '../../state/index.ts'
 import { privateCopy, processLink, type Input, type Push } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
 import type { OperatorMeter } from '../meters.ts'
@@ -65,11 +65,15 @@ export class ProcessOperator implements Input {
     return this.node.state[state]?.kind === 'unionList'
   }
 
-  restore(lists: { readonly [state: string]: readonly string[] }): void {
-    for (const [name, list] of this.lists) list.restore(lists[name] ?? [])
+  /** `adapterOf`: how the elements of a state are read that is described differently now. */
+  restore(lists: { readonly [state: string]: readonly string[] }, adapterOf: AdapterOf = () => undefined): void {
+    for (const [name, list] of this.lists) if (lists[name] !== undefined) list.restore(lists[name], adapterOf(name))
     this.ended = (lists[ENDED] ?? []).length > 0
   }
 }
+
+/** By the name of the state; undefined: its values stay as they are. */
+export type AdapterOf = (state: string) => Adapt | undefined
 
 const ENDED = '~ended'
 
@@ -96,7 +100,7 @@ class OperatorList implements ListState<unknown> {
     return this.values.map(storeValue)
   }
 
-  restore(elements: readonly string[]): void {
-    this.values = elements.map(loadValue)
+  restore(elements: readonly string[], adapt: Adapt = value => value): void {
+    this.values = elements.map(element => adapt(loadValue(element), undefined))
   }
 }

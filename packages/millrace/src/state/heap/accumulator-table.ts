@@ -10,7 +10,7 @@ import {
   type ByteReader,
   type ByteWriter,
 } from '../../codec/index.ts'
-import type { AggregatingState, FixedAggregator } from '../declarations.ts'
+import type { AggregatingState, FixedAggregator, Key } from '../declarations.ts'
 import type { WindowStore } from '../contract.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { Epochs } from './epochs.ts'
@@ -55,8 +55,9 @@ export class AccumulatorTable extends TypedTable {
     for (let i = start; i < start + this.width; i++) encodeNumber(f64[i], out)
   }
 
-  protected decodeFields(row: number, value: ByteReader): void {
-    const accumulator = decodeValue(value)
+  protected decodeFields(row: number, value: ByteReader, key: Key): void {
+    const stored = decodeValue(value)
+    const accumulator = this.adapt === undefined ? stored : this.adapt(stored, key)
     const numbers: unknown = this.width === 1 ? [accumulator] : accumulator
     if (!this.isRow(numbers)) {
       throw new MillraceError(

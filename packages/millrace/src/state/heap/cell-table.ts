@@ -11,6 +11,7 @@ import { decodeStateValue, encodeKey, encodeValue } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { StateId } from '../contract.ts'
 import type { ResolvedTtl } from '../ttl.ts'
+import type { Adapt } from '../value-adapter.ts'
 import { EarlyEntries } from './early-entries.ts'
 import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
 import { NEVER, type Epochs } from './epochs.ts'
@@ -57,7 +58,7 @@ export interface SnapshotTable {
   /** Change sets up to `epoch` are in a published checkpoint. */
   published(epoch: number): void
   /** Entries follow. `writer`: the schema that their values were written under, if any. */
-  restoreBegin(writer: FixedSchema | undefined): void
+  restoreBegin(writer: FixedSchema | undefined, adapt: Adapt | undefined): void
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
   restoreEnd(): void
   entryCount(): number
@@ -74,6 +75,7 @@ export abstract class CellTable implements SnapshotTable {
   private readonly early = new EarlyEntries()
   /** Of the values being restored. */
   private writer: FixedSchema | undefined
+  private adapt: Adapt | undefined
   private walk: { group: number; cells: Iterator<Cell> } | undefined
 
   constructor(stateId: StateId, epochs: Epochs, ttl?: Ttl) {
@@ -86,8 +88,9 @@ export abstract class CellTable implements SnapshotTable {
   abstract restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void
   abstract entryCount(): number
 
-  restoreBegin(writer: FixedSchema | undefined): void {
+  restoreBegin(writer: FixedSchema | undefined, adapt: Adapt | undefined): void {
     this.writer = writer
+    this.adapt = adapt
   }
 
   restoreEnd(): void {}
@@ -116,7 +119,8 @@ export abstract class CellTable implements SnapshotTable {
     value: ByteReader,
     lastTouchMs: number,
   ): Cell | undefined {
-    const cell = new Cell(key, sub, group, decodeStateValue(value, this.writer), 0, 0)
+    const stored = decodeStateValue(value, this.writer)
+    const cell = new Cell(key, sub, group, this.adapt === undefined ? stored : this.adapt(stored, key), 0, 0)
     if (this.ttl === undefined) return cell
     cell.touchedMs = lastTouchMs === 0 ? this.ttl.clock.nowMs : lastTouchMs
     return this.expired(cell) ? undefined : cell

@@ -28,6 +28,7 @@ import type {
 import { enforcedSchema } from '../enforced-schema.ts'
 import { KeyContext } from '../key-context.ts'
 import { resolveTtl } from '../ttl.ts'
+import type { Adapt } from '../value-adapter.ts'
 import { AccumulatorTable, TypedAggregatingState, TypedWindowStore } from './accumulator-table.ts'
 import type { SnapshotTable, Ttl } from './cell-table.ts'
 import { EntryGroup } from './entry-group.ts'
@@ -166,9 +167,9 @@ export class HeapBackend implements StateBackend {
 
   // --------------------------------------------------------------------------------------------------------- restore
 
-  restoreBegin(checkpointId: number, writers: WriterSchemas): void {
+  restoreBegin(checkpointId: number, writers: WriterSchemas, adapters?: ReadonlyMap<StateId, Adapt>): void {
     this.epochOf.set(checkpointId, 0)
-    for (const table of this.tables) table.restoreBegin(writers.get(table.stateId))
+    for (const table of this.tables) table.restoreBegin(writers.get(table.stateId), adapters?.get(table.stateId))
   }
 
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void {

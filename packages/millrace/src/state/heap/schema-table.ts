@@ -3,23 +3,20 @@
  * what is got is a new object, so changing it changes nothing until it is set.
  */
 import { MillraceError } from '../../base/errors.ts'
-import { describeKey, type ByteReader, type ByteWriter, type FixedSchema } from '../../codec/index.ts'
+import { decodeStateValue, describeKey, type ByteReader, type ByteWriter, type FixedSchema } from '../../codec/index.ts'
 import type { Key, ReducingState, ValueState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
+import type { Adapt, StateName } from '../value-adapter.ts'
 import type { Epochs } from './epochs.ts'
 import { SchemaRows } from './schema-rows.ts'
 import { NO_ROW } from './typed-group.ts'
 import { RowCursor, TypedTable } from './typed-table.ts'
 
-/** Whose values they are, for messages. */
-export interface StateName {
-  readonly operator: string
-  readonly state: string
-}
-
 export class SchemaTable extends TypedTable {
   private readonly rows: SchemaRows
   private readonly name: StateName
+  /** Of the values being restored. */
+  private writer: FixedSchema | undefined
 
   constructor(stateId: number, epochs: Epochs, schema: FixedSchema, name: StateName) {
     const rows = new SchemaRows(schema)
@@ -56,7 +53,9 @@ export class SchemaTable extends TypedTable {
     this.changed(groupIndex, row)
   }
 
-  override restoreBegin(writer: FixedSchema | undefined): void {
+  override restoreBegin(writer: FixedSchema | undefined, adapt: Adapt | undefined): void {
+    super.restoreBegin(writer, adapt)
+    this.writer = writer
     this.rows.decodeFrom(writer)
   }
 
@@ -65,7 +64,9 @@ export class SchemaTable extends TypedTable {
   }
 
   protected decodeFields(row: number, value: ByteReader, key: Key): void {
-    const misfit = this.rows.decode(value)
+    const { adapt } = this
+    const misfit =
+      adapt === undefined ? this.rows.decode(value) : this.rows.parse(adapt(decodeStateValue(value, this.writer), key))
     if (misfit !== undefined) {
       const { operator, state } = this.name
       throw new MillraceError(

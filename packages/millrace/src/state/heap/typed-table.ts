@@ -10,6 +10,7 @@
 import { ByteWriter, decodeKey, encodeKey, hashKey, type ByteReader, type FixedSchema } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
+import type { Adapt } from '../value-adapter.ts'
 import type { SnapshotTable } from './cell-table.ts'
 import { EarlyEntries } from './early-entries.ts'
 import { type EntryGroup, PUT, TOMBSTONE } from './entry-group.ts'
@@ -35,6 +36,8 @@ export abstract class TypedTable implements SnapshotTable {
   protected readonly width: number
   private readonly windowed: boolean
   protected readonly store: RowStore
+  /** Of the values being restored. */
+  protected adapt: Adapt | undefined
   private readonly groups: (TypedGroup | undefined)[] = []
   private dirty: (RowList | undefined)[] = []
   private changeSets: ChangeSet[] = []
@@ -192,7 +195,9 @@ export abstract class TypedTable implements SnapshotTable {
 
   // --------------------------------------------------------------------------------------------------------- restore
 
-  restoreBegin(_writer: FixedSchema | undefined): void {}
+  restoreBegin(_writer: FixedSchema | undefined, adapt: Adapt | undefined): void {
+    this.adapt = adapt
+  }
 
   restore(key: Key, groupIndex: number, sub: ByteReader, value: ByteReader): void {
     scratch.reset()

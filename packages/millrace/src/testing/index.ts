@@ -4,6 +4,8 @@
  */
 export { checkOperator } from './operator-harness.ts'
 export type { OperatorCheck, Step } from './operator-harness.ts'
+export { migrateSnapshot } from './snapshot-migration.ts'
+export type { MigratedValue, SnapshotMigration } from './snapshot-migration.ts'
 export { sourceContract } from './source-contract.ts'
 export { sinkContract } from './sink-contract.ts'
 export type { SinkFixture } from './sink-contract.ts'

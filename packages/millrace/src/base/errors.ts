@@ -236,8 +236,8 @@ export const ERRORS = {
   ),
   STATE_INCOMPATIBLE: user(
     'The changed job cannot take over the snapshot’s state.',
-    'A state exists with another kind, or a key of another type, or holds a value that does not fit its new schema, or a sink with uncommitted output was removed or renamed.',
-    'The message lists every such state with the reason. Change the job back, name the new state differently, or start with --fresh.',
+    'A state exists with another kind, or a key of another type, or values that cannot be read under its new schema or version, or a sink with uncommitted output was removed or renamed.',
+    'The message lists every such state with the reason. Change the job back, give the state a new version with a migration, name it differently, or start with --fresh. millrace plan tells without running.',
   ),
   STATE_DROPPED: user(
     'The changed job has no place for some of the snapshot’s state.',

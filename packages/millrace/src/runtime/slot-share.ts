@@ -58,7 +58,8 @@ export class SlotShare {
     }
     const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
     const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
-    const described = { adapters: this.keyedAdapters(), keyChecks: this.keyChecks() }
+    const keyChecks = this.keyChecks()
+    const described = { adapters: this.keyedAdapters(), ...(keyChecks !== undefined && { keyChecks }) }
     return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }), ...described }]
   }
 
@@ -73,8 +74,8 @@ export class SlotShare {
     return adapters
   }
 
-  /** Keys that had no schema are looked at one by one; two schemas were compared when the restore was planned. */
-  private keyChecks(): ReadonlyMap<StateId, KeyCheck> {
+  /** Undefined: none is to be checked. Keys that had no schema are looked at one by one; two schemas were compared when the restore was planned. */
+  private keyChecks(): ReadonlyMap<StateId, KeyCheck> | undefined {
     const checks = new Map<StateId, KeyCheck>()
     for (const node of this.execution.job.graph.nodes) {
       const restored = this.operator(node.name)
@@ -82,7 +83,7 @@ export class SlotShare {
       if (restored === undefined || restored.keySchema !== undefined || schema === undefined) continue
       for (const { id } of restored.states) checks.set(id, key => assertKey(node.name, schema, key))
     }
-    return checks
+    return checks.size === 0 ? undefined : checks
   }
 
   /** How the values of an operator's state without keys are read; undefined: as they are. */

@@ -68,7 +68,7 @@ describe('jobs and snapshots', () => {
 
   test('snapshots are listed newest first, of a job by name or by its file', async () => {
     const { stdout } = await source.run('snapshots endless')
-    assert.match(stdout, /^SNAPSHOT +KIND +AGE +NEW +TOTAL +DURATION +PARALLELISM +STANDING\n/)
+    assert.match(stdout, /^SNAPSHOT +KIND +AGE +NEW +TOTAL +DURATION +PARALLELISM +STANDING +LABEL\n/)
     assert.deepEqual(
       stdout
         .trim()

@@ -162,7 +162,7 @@ export class Attempt {
       yield: () => options.world.yield(),
     })
     const shares = await this.unlessOver(this.enumerator.shares())
-    if (shares === undefined) return
+    if (shares === undefined || this.over) return this.ended.promise
     this.isStarted = true
     try {
       await this.unlessOver(Promise.all(this.slots.map((slot, index) => slot.start(shares[index]))))

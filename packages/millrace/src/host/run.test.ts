@@ -503,6 +503,18 @@ test('a split that waits for its turn longer than idleAfter is not idle, and its
   )
 })
 
+test('splits at a rate are read side by side, also of a bounded source without event time', async () => {
+  const COUNT = 400
+  const job = defineJob('paced', flow => {
+    flow.source('in', generator({ count: COUNT, rate: 2000, splits: 8, next: i => i })).sink('out', memory())
+  })
+  const handle = await run(job)
+  await handle.finished
+  // One after the other would be 0, 8, 16, … to the end, before 1 comes.
+  const rows = handle.rows('out') as number[]
+  assert.ok(rows.indexOf(1) < rows.indexOf(COUNT - 8), rows.join())
+})
+
 test('a reader that cannot say how far it is fails the job', async () => {
   const source = collection([1, 2, 3])
   const broken: Source<number> = {

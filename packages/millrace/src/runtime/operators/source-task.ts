@@ -1,8 +1,9 @@
 /**
  * A source in a slot: the splits that were dealt out to this subtask, their readers, and whose turn it is.
  *
- * Where event time needs it, splits are read interleaved, TURN records each; else one after the other. The turn is part of the
- * snapshot, and a bounded split that is not ready is waited for, so the order of records is the same in every attempt.
+ * Where event time needs it, splits are read interleaved, TURN records each; else one after the other, but while one waits for the
+ * clock, as at a rate, the others are read. The turn is part of the snapshot, and a bounded split that is not ready is waited for, so
+ * the order of records is the same in every attempt.
  */
 import type { Json } from '../../base/json.ts'
 import type { MillraceError } from '../../base/errors.ts'
@@ -180,7 +181,7 @@ export class SourceTask {
     if (this.remaining <= 0) return this.passTurn()
     if (result === 'more') return 'progress'
     if (this.bounded && !this.waitsForClock) return count > 0 ? 'progress' : 'waiting'
-    this.passTurn()
+    this.passTurn(true)
     if (count > 0) return 'progress'
     // A split that has nothing does not speak for the others: rest only when each was asked in vain.
     if (++this.quietReads < this.splits.filter(({ ended }) => !ended).length) return 'turn'
@@ -209,9 +210,9 @@ export class SourceTask {
     return this.passTurn()
   }
 
-  private passTurn(): 'turn' {
+  private passTurn(isSharedByAll = this.interleaved): 'turn' {
     this.remaining = TURN
-    if (!this.interleaved && !this.splits[this.turn].ended) return 'turn'
+    if (!isSharedByAll && !this.splits[this.turn].ended) return 'turn'
     for (let i = 0; i < this.splits.length; i++) {
       this.turn = (this.turn + 1) % this.splits.length
       if (!this.splits[this.turn].ended) break

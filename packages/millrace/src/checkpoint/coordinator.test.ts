@@ -64,8 +64,9 @@ test('a full list of segments waits for the merge that shortens it, however long
   async function writeSegment(mail: ToSlot): Promise<void> {
     if (mail.type !== 'trigger') return
     const { checkpointId, full, segment } = mail.trigger
-    const bytes = Buffer.alloc(full ? 100_000 : 10 ** (1 + (checkpointId % 5)), checkpointId)
-    const entries = [put(sampleKey(checkpointId, 0, 'key'), bytes)]
+    const bytes = Buffer.alloc(full ? 10_000 : 10 ** (1 + (checkpointId % 5)), checkpointId)
+    const keys = full ? [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] : [0]
+    const entries = keys.map(key => put(sampleKey(checkpointId, 0, `key${key}`), bytes))
     const sample = { entries, file: segment.file, base: full, checkpoint: checkpointId, compression: 'none' as const }
     const part = { operators: [], watermarks: {}, segment: await writeSample(store, sample), alignmentMs: 0 }
     coordinator.receive(0, { type: 'acknowledged', checkpointId, part })
@@ -191,10 +192,11 @@ class Bench {
     this.coordinator.receive(slot, { type: 'declined', checkpointId, error } satisfies FromSlot)
   }
 
-  /** A segment with one entry in the slot's share of the key groups. */
-  async write(slot: number, { checkpointId, full, segment }: Trigger, bytes = 10): Promise<SegmentRef> {
+  /** A segment with entries of that size in the slot's share of the key groups. */
+  async write(slot: number, { checkpointId, full, segment }: Trigger, bytes = 10, count = 1): Promise<SegmentRef> {
     const keyGroups = keyGroupRange(slot, SLOTS, 128)
-    const entries = [put(sampleKey(keyGroups[0], 0, `${checkpointId}`), Buffer.alloc(bytes, 1))]
+    const keys = Array.from({ length: count }, (_, key) => `${checkpointId} ${key}`)
+    const entries = keys.map(key => put(sampleKey(keyGroups[0], 0, key), Buffer.alloc(bytes, 1)))
     const sample = { file: segment.file, base: full, checkpoint: checkpointId, keyGroups, compression: 'none' as const }
     return writeSample(this.store, { ...sample, entries })
   }
@@ -312,9 +314,10 @@ test('segments of one checkpoint are one layer: at most eight of them, and a ful
     const done = bench.coordinator.request('user')
     const triggers = bench.triggers()
     // Of every size, so that only the length of the list asks for a merge; a slot may have nothing to write.
-    const bytes = id === 1 ? 100_000 : 10 ** (1 + (id % 5))
+    const bytes = id === 1 ? 10_000 : 10 ** (1 + (id % 5))
+    const count = id === 1 ? 10 : 1
     const written = triggers.map(async (trigger, slot) =>
-      bench.acknowledge(slot, id, slot === id % SLOTS ? undefined : await bench.write(slot, trigger, bytes)),
+      bench.acknowledge(slot, id, slot === id % SLOTS ? undefined : await bench.write(slot, trigger, bytes, count)),
     )
     await Promise.all([...written, done])
     bench.take('complete')

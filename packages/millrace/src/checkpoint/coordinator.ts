@@ -19,7 +19,7 @@ import { failpoint } from '../base/failpoint.ts'
 import { encodeManifest } from '../snapshot/manifest.ts'
 import type { Manifest, SegmentRef } from '../snapshot/manifest-types.ts'
 import { manifestName, segmentName } from '../snapshot/object-names.ts'
-import { MAX_LAYERS } from '../snapshot/merge-policy.ts'
+import { isRewriteBetter, MAX_LAYERS } from '../snapshot/merge-policy.ts'
 import { layersOf } from '../snapshot/segment-layers.ts'
 import type { SegmentNumbers } from './segment-numbers.ts'
 import { composeOperators, composeWatermarks, type OperatorHead } from './compose.ts'
@@ -275,8 +275,8 @@ export class CheckpointCoordinator {
   private act(action: ProtocolAction, before: ProtocolState): void {
     switch (action.type) {
       case 'trigger': {
-        const { pending, baseId, full } = action
-        const { id: checkpointId, last, drain } = pending
+        const { pending, baseId } = action
+        const { id: checkpointId, full, last, drain } = pending
         this.trigger({ checkpointId, baseCheckpointId: baseId, full, last, drain })
         failpoint('checkpoint.after-trigger')
         return
@@ -469,7 +469,12 @@ export class CheckpointCoordinator {
     this.current = manifest
     this.world.segments.release(this.writing)
     this.merger.published(manifest)
-    this.apply({ type: 'published', id: pending.id, nowMs: this.world.now() })
+    this.apply({
+      type: 'published',
+      id: pending.id,
+      rewrite: isRewriteBetter(manifest.segments),
+      nowMs: this.world.now(),
+    })
   }
 
   /** A publish whose reply was lost may have succeeded: what is there decides. */
@@ -516,14 +521,17 @@ export class CheckpointCoordinator {
       trigger: pending.reason,
       hashVersion: 1,
       operators: composeOperators(head.operators, parts),
-      segments: this.segmentsWith(parts.flatMap(({ segment }) => segment ?? [])),
+      segments: this.segmentsWith(
+        parts.flatMap(({ segment }) => segment ?? []),
+        pending.full,
+      ),
       watermarks: composeWatermarks(parts),
     }
   }
 
   /** A full snapshot leaves nothing of what was before, even if it has no entries. */
-  private segmentsWith(layer: readonly SegmentRef[]): readonly SegmentRef[] {
-    if (this.state.baseId === undefined) return layer
+  private segmentsWith(layer: readonly SegmentRef[], full: boolean): readonly SegmentRef[] {
+    if (full) return layer
     return [...layer, ...this.merger.replaceIn(this.current?.segments ?? [])]
   }
 
@@ -537,7 +545,7 @@ export class CheckpointCoordinator {
         // Garbage stays until next time.
         this.lastError = isMillraceError(error) ? error : this.lastError
       }
-      this.merger.begin(manifest)
+      if (!isRewriteBetter(manifest.segments)) this.merger.begin(manifest)
     })
   }
 }

@@ -38,7 +38,7 @@ test('a checkpoint is triggered on the interval, published once acknowledged, an
     { type: 'tick', nowMs: 99 },
     { type: 'tick', nowMs: 100 },
     { type: 'acknowledged', id: 7, nowMs: 110 },
-    { type: 'published', id: 7, nowMs: 120 },
+    { type: 'published', id: 7, rewrite: false, nowMs: 120 },
   )
   assert.deepEqual(
     actions.map(action => action.type),
@@ -100,7 +100,7 @@ test('more failures in a row than tolerated give up; a success in between counts
   const good: ProtocolEvent[] = [
     { type: 'tick', nowMs: 300 },
     { type: 'acknowledged', id: 9, nowMs: 300 },
-    { type: 'published', id: 9, nowMs: 300 },
+    { type: 'published', id: 9, rewrite: false, nowMs: 300 },
   ]
   const { actions } = run(
     start(),
@@ -124,7 +124,7 @@ test('a stop asked for while a checkpoint is pending follows it at once, and not
     { type: 'request', reason: 'stop', nowMs: 101 },
     { type: 'request', reason: 'user', nowMs: 102 },
     { type: 'acknowledged', id: 7, nowMs: 110 },
-    { type: 'published', id: 7, nowMs: 120 },
+    { type: 'published', id: 7, rewrite: false, nowMs: 120 },
   )
   const last = actions.at(-1)
   assert.ok(last?.type === 'trigger' && last.pending.last && last.pending.reason === 'stop')
@@ -141,10 +141,36 @@ test('without incremental checkpoints every one is full', () => {
     startProtocol({ ...OPTIONS, incremental: false }, 1, undefined, 0),
     { type: 'tick', nowMs: 100 },
     { type: 'acknowledged', id: 1, nowMs: 100 },
-    { type: 'published', id: 1, nowMs: 100 },
+    { type: 'published', id: 1, rewrite: false, nowMs: 100 },
     { type: 'tick', nowMs: 200 },
   )
-  assert.ok(actions.filter(action => action.type === 'trigger').every(action => action.full))
+  assert.ok(actions.filter(action => action.type === 'trigger').every(({ pending }) => pending.full))
+})
+
+test('a rewrite that was wished for is full though it has a base, again if it fails, and the one after it is not', () => {
+  const { actions } = run(
+    start(),
+    { type: 'tick', nowMs: 100 },
+    { type: 'acknowledged', id: 7, nowMs: 100 },
+    { type: 'published', id: 7, rewrite: true, nowMs: 100 },
+    { type: 'tick', nowMs: 200 },
+    { type: 'declined', id: 8, nowMs: 210 },
+    { type: 'tick', nowMs: 310 },
+    { type: 'acknowledged', id: 9, nowMs: 320 },
+    { type: 'published', id: 9, rewrite: false, nowMs: 320 },
+    { type: 'tick', nowMs: 410 },
+  )
+  assert.deepEqual(
+    actions.flatMap(action =>
+      action.type === 'trigger' ? [[action.pending.id, action.baseId, action.pending.full]] : [],
+    ),
+    [
+      [7, 6, false],
+      [8, 7, true],
+      [9, 7, true],
+      [10, 9, false],
+    ],
+  )
 })
 
 const RATHER = { ...OPTIONS, intervalMs: 1000, savepointEveryMs: 300 }
@@ -158,7 +184,7 @@ test('a savepoint takes the id behind its checkpoint, so it is older than whatev
     { type: 'request', reason: 'user', nowMs: 3 },
     { type: 'request', reason: 'user', savepoint: true, nowMs: 4 },
     { type: 'acknowledged', id: 7, nowMs: 5 },
-    { type: 'published', id: 7, nowMs: 6 },
+    { type: 'published', id: 7, rewrite: false, nowMs: 6 },
     { type: 'declined', id: 9, nowMs: 7 },
     { type: 'tick', nowMs: 200 },
   )
@@ -181,7 +207,7 @@ test('a stop that waits takes over the savepoints that are asked for before and 
     { type: 'request', reason: 'stop', drain: true, nowMs: 102 },
     { type: 'request', reason: 'user', savepoint: true, nowMs: 103 },
     { type: 'acknowledged', id: 7, nowMs: 104 },
-    { type: 'published', id: 7, nowMs: 105 },
+    { type: 'published', id: 7, rewrite: false, nowMs: 105 },
   )
   const last = actions.findLast(action => action.type === 'trigger')
   assert.deepEqual([last?.pending.reason, last?.pending.drain, last?.pending.savepointIds], ['stop', true, [9, 10]])
@@ -194,11 +220,11 @@ test('a periodic savepoint is made of the first checkpoint when it is due, which
     state,
     { type: 'request', reason: 'user', nowMs: 240 },
     { type: 'acknowledged', id: 7, nowMs: 244 },
-    { type: 'published', id: 7, nowMs: 245 },
+    { type: 'published', id: 7, rewrite: false, nowMs: 245 },
     { type: 'tick', nowMs: 264 },
     { type: 'tick', nowMs: 265 },
     { type: 'acknowledged', id: 8, nowMs: 270 },
-    { type: 'published', id: 8, nowMs: 275 },
+    { type: 'published', id: 8, rewrite: false, nowMs: 275 },
   )
   const triggers = actions.filter(action => action.type === 'trigger')
   assert.deepEqual(
@@ -268,7 +294,7 @@ test('whatever happens, ids are dense and grow, one checkpoint is pending at mos
               ? { type: 'request', reason: 'user', nowMs }
               : type === 'request-savepoint'
                 ? { type: 'request', reason: 'user', savepoint: true, nowMs }
-                : { type, id, nowMs },
+                : { type, id, rewrite: id % 3 === 0, nowMs },
         )
         state = next.state
         if (type === 'published' && before.pending?.phase === 'publishing') published.add(id)

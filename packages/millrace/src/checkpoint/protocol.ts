@@ -36,6 +36,8 @@ export interface Pending {
   readonly last: boolean
   /** The final watermark comes before it. */
   readonly drain: boolean
+  /** It holds everything, not only what has changed since the base. */
+  readonly full: boolean
   /** Of the savepoints to be made of it: those that were asked for, in that order, and the periodic one. */
   readonly savepointIds: readonly number[]
   readonly periodicSavepointId: number | undefined
@@ -48,6 +50,8 @@ export interface ProtocolState {
   readonly nextId: number
   /** The last published checkpoint that a delta may build on; undefined: the next one is a base. */
   readonly baseId: number | undefined
+  /** The next one holds everything, by choice. */
+  readonly rewrite: boolean
   readonly pending: Pending | undefined
   /** Asked for while one was pending. */
   readonly wanted: Wish | undefined
@@ -79,12 +83,13 @@ export type ProtocolEvent =
     }
   | { readonly type: 'acknowledged'; readonly id: number; readonly nowMs: number }
   | { readonly type: 'declined'; readonly id: number; readonly nowMs: number }
-  | { readonly type: 'published'; readonly id: number; readonly nowMs: number }
+  /** `rewrite`: the next one had better hold everything. */
+  | { readonly type: 'published'; readonly id: number; readonly rewrite: boolean; readonly nowMs: number }
   /** The manifest is known not to exist; its id is used up all the same. */
   | { readonly type: 'publish-failed'; readonly id: number; readonly nowMs: number }
 
 export type ProtocolAction =
-  | { readonly type: 'trigger'; readonly pending: Pending; readonly baseId: number | undefined; readonly full: boolean }
+  | { readonly type: 'trigger'; readonly pending: Pending; readonly baseId: number | undefined }
   | { readonly type: 'abort'; readonly id: number; readonly why: 'expired' | 'declined' | 'publish-failed' }
   | { readonly type: 'publish'; readonly pending: Pending }
   | { readonly type: 'complete'; readonly pending: Pending }
@@ -106,6 +111,7 @@ export function startProtocol(
     options,
     nextId,
     baseId,
+    rewrite: false,
     pending: undefined,
     wanted: undefined,
     failuresInRow: 0,
@@ -150,7 +156,8 @@ export function transition(state: ProtocolState, event: ProtocolEvent): Transiti
       const pending = pendingOf(state, event.id, 'publishing')
       if (pending === undefined) return unchanged(state)
       const baseId = state.options.incremental ? pending.id : undefined
-      const idle: ProtocolState = { ...state, pending: undefined, baseId, failuresInRow: 0, lastEndAtMs: event.nowMs }
+      const { rewrite, nowMs: lastEndAtMs } = event
+      const idle: ProtocolState = { ...state, pending: undefined, baseId, rewrite, failuresInRow: 0, lastEndAtMs }
       return followUp(idle, [{ type: 'complete', pending }], event.nowMs)
     }
     default:
@@ -189,6 +196,7 @@ function trigger(
     reason,
     last,
     drain,
+    full: state.rewrite || state.baseId === undefined,
     savepointIds,
     periodicSavepointId,
     startedAtMs: nowMs,
@@ -205,7 +213,7 @@ function trigger(
   }
   return {
     state: next,
-    actions: [...before, { type: 'trigger', pending, baseId: state.baseId, full: state.baseId === undefined }],
+    actions: [...before, { type: 'trigger', pending, baseId: state.baseId }],
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { MAX_LAYERS, type MergePlan, planMerge } from './merge-policy.ts'
+import { isRewriteBetter, MAX_LAYERS, type MergePlan, planMerge } from './merge-policy.ts'
 import { layersOf, type LayeredSegment } from './segment-layers.ts'
 
 const MB = 1024 * 1024
@@ -252,5 +252,28 @@ describe('a job with background merging', () => {
       }),
       { numRuns: 40 },
     )
+  })
+})
+
+describe('a rewrite', () => {
+  const better = (newestFirst: readonly Facts[]): boolean => isRewriteBetter(numbered(newestFirst))
+
+  it('is better than a delta that is half as large as the base, in entries, and only that', () => {
+    assert.equal(better([delta(50 * MB), base(100 * MB)]), true)
+    assert.equal(better([delta(49 * MB), base(100 * MB)]), false)
+    assert.equal(better([delta(30 * MB), delta(80 * MB), base(100 * MB)]), false)
+    assert.equal(
+      better([
+        { sizeBytes: 1, entries: 10, tombstones: 10, base: false },
+        { ...base(MB), entries: 20 },
+      ]),
+      true,
+    )
+  })
+
+  it('does not follow another one, nor is there one without a base', () => {
+    assert.equal(better([base(100 * MB)]), false)
+    assert.equal(better([]), false)
+    assert.equal(better([delta(MB)]), false)
   })
 })

@@ -1,6 +1,6 @@
 /**
- * When segments are merged. Keeps a snapshot's list at 8 layers, and its bytes at about twice what lives, for as few rewritten
- * bytes as that takes. Pure: from the list of a manifest to what to merge, if anything.
+ * When segments are merged, and when a checkpoint writes everything instead of what has changed. Keeps a snapshot's list at 8 layers,
+ * and its bytes at about twice what lives, for as few rewritten bytes as that takes. Pure: from the list of a manifest to what to merge, if anything.
  *
  * The oldest layer of a list is its base, those above are deltas. Whole layers are merged, into one segment; a merge that takes in
  * the base makes the new base.
@@ -73,6 +73,16 @@ function newestRun(deltas: readonly SegmentLayer[]): { from: number; to: number 
     if (to - from >= MIN_RUN) return { from, to }
   }
   return undefined
+}
+
+/**
+ * Whether the next checkpoint had better write everything: the newest delta has at least half as many entries as the base. To write an
+ * entry anew costs less than to merge those that it has collected meanwhile, and restore then reads two layers at most.
+ */
+export function isRewriteBetter(segments: readonly LayeredSegment[]): boolean {
+  const layers = layersOf(segments)
+  const base = layers.find(layer => layer.base)
+  return base !== undefined && !layers[0].base && layers[0].entries * 2 >= base.entries
 }
 
 /** No run is left, but the list is full: the neighbours that cost the fewest rewritten bytes for each layer that goes. */

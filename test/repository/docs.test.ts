@@ -30,6 +30,13 @@ test('docs/control.md has every endpoint of the control API, as its table says i
   ])
 })
 
+test('docs/checkpoints-and-savepoints.md lists the tests of the thread', () => {
+  const page = read('docs/checkpoints-and-savepoints.md')
+  const listed = [...page.slice(page.indexOf('## Each statement')).matchAll(/^- (.+)$/gm)].map(([, name]) => name)
+  const tests = [...read('test/e2e/thread/thread.test.ts').matchAll(/^test\('(.+)', async/gm)].map(([, name]) => name)
+  assert.deepEqual(listed, tests)
+})
+
 test('every relative link in a Markdown file leads to a file or folder, and its fragment to a heading', () => {
   assert.ok(markdown.includes('README.md') && markdown.includes('docs/glossary.md'))
   const broken = markdown.flatMap(file =>

@@ -158,22 +158,26 @@ test('a second job is forked from a snapshot, and both go on', async () => {
 // ---------------------------------------------------------------------------------------------------- where things are set
 
 test('interval, backend and the place of snapshots are set in the job, on the command line and in the environment', async () => {
-  const interval = async (flags: string, env: NodeJS.ProcessEnv = {}): Promise<[number, string]> => {
+  const made = async (interval: string, flags: string, env: NodeJS.ProcessEnv, storage: string): Promise<void> => {
     const sandbox = new Sandbox()
-    const file = job(sandbox, { options: `checkpointing: { interval: 60 }` })
+    const file = job(sandbox, { options: `checkpointing: { interval: '${interval}' }` })
     const running = sandbox.start(`run ${file} ${flags}`, env)
-    const { jobs, storage } = await until(async () => {
-      const found = await sandbox.run(`jobs --json`, env)
-      const listed = found.code === 0 ? JSON.parse(found.stdout) : { jobs: [] }
-      return listed.jobs[0]?.snapshots > 0 ? listed : undefined
+    await running.until(/fresh start/)
+    await until(async () => {
+      const { code, stdout } = await sandbox.run(`snapshots counts --storage ${storage} --json`)
+      return code === 0 && JSON.parse(stdout).snapshots.length > 0 ? true : undefined
     })
     await running.end('SIGKILL')
-    return [jobs.length, storage]
   }
-  const [, fromJob] = await interval('')
-  assert.match(fromJob, /\.millrace$/)
-  const [, fromEnvironment] = await interval('', { MILLRACE_STORAGE: 'there', MILLRACE_STATE_BACKEND: 'heap' })
-  assert.match(fromEnvironment, /there$/)
+  await made('60ms', '', {}, '.millrace')
+  const environment = {
+    MILLRACE_STORAGE: 'there',
+    MILLRACE_STATE_BACKEND: 'heap',
+    MILLRACE_CHECKPOINTING_INTERVAL: '60ms',
+  }
+  await made('1h', '', environment, 'there')
+  const flags = '--storage here --state-backend heap --checkpoint-interval 60ms'
+  await made('1h', flags, { ...environment, MILLRACE_CHECKPOINTING_INTERVAL: '1h' }, 'here')
 })
 
 async function until<T>(look: () => Promise<T | undefined>): Promise<T> {

@@ -12,12 +12,11 @@
  * and one after a crash are the same thing.
  */
 import { isMillraceError, messageOf, MillraceError, namedError } from '../base/errors.ts'
-import type { CheckpointOutcome, CheckpointRequest, Completed, PendingCheckpoint } from '../checkpoint/coordinator.ts'
-import type { SlotProgress } from '../checkpoint/mail.ts'
+import type { CheckpointRequest, Completed } from '../checkpoint/coordinator.ts'
 import type { JobGraph } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { trimHistory } from '../snapshot/history.ts'
-import { adopt, withoutForeignOutput, type AdoptionSource } from '../snapshot/adopt.ts'
+import type { AdoptionSource } from '../snapshot/adopt.ts'
 import {
   recover,
   runRecordOf,
@@ -26,19 +25,18 @@ import {
   type Recovery,
   type RestoringStart,
   type StartRequest,
-  verifySnapshot,
 } from '../snapshot/recover.ts'
 import type { RunEnd } from '../snapshot/run-record.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import type { SnapshotStore } from '../store/contract.ts'
-import { Attempt, planOf, type AttemptOptions } from './attempt.ts'
-import { CheckpointTally, type CheckpointCounts } from './checkpoint-tally.ts'
+import { Attempt, type AttemptOptions } from './attempt.ts'
 import { DeliveredRows } from './delivered-rows.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { JobRecords, type SweepScope } from './job-records.ts'
+import type { Rescaled, Savepoint, SavepointOptions, StopOptions, Stopped } from './job-requests.ts'
+import { JobFacts, type JobStatus } from './job-status.ts'
 import { acquireLock, RENEW_EVERY_MS } from './lock.ts'
 import type { ResolvedOptions } from './options.ts'
-import { RecordRate } from './record-rate.ts'
 import {
   decideRestart,
   startRestarts,
@@ -46,10 +44,11 @@ import {
   type RestartDecision,
   type RestartState,
 } from './restart-strategy.ts'
-import { SavepointFolders, type FolderProgress, type SavepointFolder } from './savepoint-folders.ts'
+import { SavepointFolders, type SavepointFolder } from './savepoint-folders.ts'
 import { assertLabel } from './savepoint-label.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { SpareSlots } from './spare-slots.ts'
+import { takeOver } from './take-over.ts'
 import { VERSION } from './version.ts'
 import { lockClockOf, type HostWorld } from './world.ts'
 
@@ -65,72 +64,6 @@ export interface RunnerOptions {
   readonly slots: SlotFactory
   readonly world: HostWorld
   readonly onEvent: OnJobEvent
-}
-
-export interface JobStatus {
-  readonly job: string
-  readonly state: 'starting' | 'running' | 'restarting' | 'rescaling' | 'stopping' | 'ending' | 'ended'
-  readonly parallelism: number
-  readonly run: number | undefined
-  readonly lineage: number | undefined
-  readonly restarts: number
-  readonly progress: SlotProgress | undefined
-  readonly lastCheckpoint: CheckpointOutcome | undefined
-  readonly pendingCheckpoint: PendingCheckpoint | undefined
-  /** Savepoints that are being written to folders of their own. */
-  readonly savepointFolders: readonly FolderProgress[]
-  /** Of this process, over restarts. */
-  readonly checkpoints: CheckpointCounts
-  /** When the newest snapshot was taken that a restart would go on from; undefined: it would start afresh. */
-  readonly restorableAtMs: number | undefined
-  /** When this process took the job. */
-  readonly startedAtMs: number
-  readonly recordsPerSecond: number
-  /** By slot, of those that have reported since the attempt began. */
-  readonly slots: readonly SlotProgress[]
-}
-
-export interface Rescaled {
-  readonly parallelism: number
-  /** The checkpoint between the two parallelisms. */
-  readonly checkpointId: number
-  /** From its trigger until records flow again. */
-  readonly pauseMs: number
-}
-
-export interface SavepointOptions {
-  /** What its owner calls it: 1 to 200 characters on one line. */
-  readonly label?: string | undefined
-  /**
-   * Write it to this folder too, where it needs nothing else and from where it may be moved anywhere. The folder must be empty, or not
-   * there yet, and lie outside the storage.
-   */
-  readonly to?: string | undefined
-  /** How much of the folder is written, 0 to 1. */
-  readonly onProgress?: ((fraction: number) => void) | undefined
-}
-
-export interface Savepoint {
-  /** `sp-43`: in the job's own folder, where it stays until its owner deletes it. */
-  readonly id: string
-  /** `chk-42`: the checkpoint that it pins. */
-  readonly checkpoint: string
-  /** The folder that was asked for, absolute. */
-  readonly path: string | undefined
-}
-
-export interface StopOptions {
-  /** First the final watermark: windows and event-time timers fire, as at the end of input. */
-  readonly drain?: boolean | undefined
-  /** The final snapshot is a savepoint too. */
-  readonly savepoint?: boolean | SavepointOptions | undefined
-  /** The job ends in any case: when its final snapshot fails, it has failed. Otherwise it goes on then. */
-  readonly mustEnd?: boolean | undefined
-}
-
-export interface Stopped {
-  /** The one that was asked for. */
-  readonly savepoint: Savepoint | undefined
 }
 
 type JobEnd = { kind: 'ended'; outcome: JobOutcome } | { kind: 'failed'; error: MillraceError }
@@ -160,20 +93,13 @@ export class JobRunner {
   /** Settles when what the last failure led to has been decided. */
   private failing: Promise<void> = Promise.resolve()
   private readonly folders: SavepointFolders
-  private progress: SlotProgress | undefined
-  private lastCheckpoint: CheckpointOutcome | undefined
-  private lastCheckpointId = 0
-  private readonly checkpoints = new CheckpointTally()
-  private restorableAtMs: number | undefined
-  private readonly startedAtMs: number
-  private readonly rate = new RecordRate()
-  private lastSavepointId: number | undefined
+  private readonly facts: JobFacts
 
   constructor(options: RunnerOptions) {
     this.options = options
     this.world = options.world
     this.parallelism = options.options.parallelism
-    this.startedAtMs = options.world.now()
+    this.facts = new JobFacts(options.world.now())
     this.slots = new SpareSlots(options.slots)
     const { store } = options
     const { compression } = options.options.checkpointing
@@ -202,7 +128,7 @@ export class JobRunner {
     try {
       await trimHistory(store).catch(() => undefined)
       const { adopt: find, request } = this.options
-      if (find !== undefined) await this.takeOver(find)
+      if (find !== undefined) await takeOver(find, this.options, this.records)
       await this.startAttempt(find === undefined ? request : {})
     } catch (error) {
       await this.end({ kind: 'failed', error: namedError(error) })
@@ -210,34 +136,6 @@ export class JobRunner {
     }
     // Fenced meanwhile.
     if (this.state === 'ended') await this.finished
-  }
-
-  /**
-   * A snapshot of another folder becomes this job's newest, from which it then starts. What the job cannot go on from is refused first, so
-   * that nothing has changed for its next start.
-   */
-  private async takeOver(find: () => Promise<AdoptionSource>): Promise<void> {
-    const { job, store, onEvent } = this.options
-    const { lock, segments } = this.records!
-    const findFitting = async (): Promise<AdoptionSource> => {
-      const source = await find()
-      planOf(this.options, withoutForeignOutput(source.manifest, job))
-      await verifySnapshot(source.store, source.manifest)
-      return source
-    }
-    const { from, snapshot } = await adopt(findFitting, {
-      store,
-      job,
-      token: lock.token,
-      takeSegmentName: () => segments.takeName(lock.token),
-      confirm: () => lock.confirm(),
-      newRunId: this.world.runId(),
-      nowMs: this.world.now(),
-      millrace: VERSION,
-    })
-    const name = `${from.job}/${formatSnapshotId(from.kind, from.id)}`
-    const message = `took over ${name} as ${formatSnapshotId(snapshot.kind, snapshot.id)}`
-    onEvent({ type: 'log', level: 'info', message })
   }
 
   private async startAttempt(request: StartRequest): Promise<void> {
@@ -294,10 +192,7 @@ export class JobRunner {
     })
     await records.beginRun(record)
     this.run = decision
-    this.lastCheckpointId = manifest?.id ?? 0
-    this.restorableAtMs = manifest?.createdAtMs
-    this.rate.restart()
-    this.lastSavepointId = undefined
+    this.facts.begin(manifest)
     await this.sweep(true)
     const savepointDueMs = await records.savepointDueMs(record.lineage)
     if (this.isOver) {
@@ -360,25 +255,18 @@ export class JobRunner {
       collectGarbage: () => this.sweep(false),
       onFinished: () => void this.finish(),
       onProgress: progress => {
-        this.progress = progress
-        const records = progress.sources.reduce((sum, source) => sum + source.records, 0)
-        this.rate.report(records, this.world.now())
+        this.facts.progressed(progress, this.world.now())
         onEvent({ type: 'progress', progress })
       },
       onRows: mail => this.rows.add(mail),
       onLog: (level, message) => onEvent({ type: 'log', level, message }),
       onCheckpoint: outcome => {
-        this.lastCheckpoint = outcome
-        this.checkpoints.add(outcome)
-        if (outcome.outcome === 'complete') {
-          this.lastCheckpointId = outcome.id
-          this.restorableAtMs = outcome.startedAtMs
-        }
+        this.facts.checkpointed(outcome)
         void records.appendHistory(this.run!.run, outcome)
         onEvent({ type: 'checkpoint', outcome })
       },
       onSavepoint: outcome => {
-        if (outcome.error === undefined) this.lastSavepointId = outcome.id
+        this.facts.savepointed(outcome)
         void records.appendSavepoint(this.run!.run, outcome)
         onEvent({ type: 'savepoint', outcome })
       },
@@ -401,14 +289,9 @@ export class JobRunner {
       run: this.run?.run,
       lineage: this.run?.lineage,
       restarts: this.restartCount,
-      progress: this.progress,
-      lastCheckpoint: this.lastCheckpoint,
+      ...this.facts.read(),
       pendingCheckpoint: this.attempt?.pendingCheckpoint,
       savepointFolders: this.folders.progress,
-      checkpoints: this.checkpoints.read(),
-      restorableAtMs: this.restorableAtMs,
-      startedAtMs: this.startedAtMs,
-      recordsPerSecond: this.rate.perSecond,
       slots: this.attempt?.slotProgress ?? [],
     }
   }
@@ -690,12 +573,13 @@ export class JobRunner {
   private async recordEnd(how: JobEnd): Promise<void> {
     if (how.kind === 'ended' && how.outcome === 'already-finished') return
     const end: RunEnd['end'] = how.kind === 'failed' ? 'failed' : (how.outcome as 'finished' | 'stopped' | 'cancelled')
+    const { lastSavepointId } = this.facts
     await this.records!.endRun(
       {
         end,
         atMs: this.world.now(),
-        lastCheckpointId: Math.max(this.lastCheckpointId, this.attempt?.publishedId ?? 0),
-        ...(this.lastSavepointId !== undefined && { lastSavepointId: this.lastSavepointId }),
+        lastCheckpointId: Math.max(this.facts.lastCheckpointId, this.attempt?.publishedId ?? 0),
+        ...(lastSavepointId !== undefined && { lastSavepointId }),
         ...(how.kind === 'failed' && { error: { code: how.error.code, message: how.error.message } }),
       },
       this.sweepScope(false),
@@ -711,7 +595,7 @@ export class JobRunner {
   /** What this run was restored from stays until it has a snapshot of its own. */
   private sweepScope(leftovers: boolean, previousLineage = this.run?.previousLineage): SweepScope {
     const restored = this.attempt?.manifest
-    const pinnedId = restored?.id === this.lastCheckpointId ? restored.id : undefined
+    const pinnedId = restored?.id === this.facts.lastCheckpointId ? restored.id : undefined
     return { pinnedId, previousLineage, leftovers }
   }
 

@@ -10,15 +10,9 @@ import type { Storage } from '../store/contract.ts'
 import { withDrySinks } from './dry-run.ts'
 import type { JobOutcome, OnJobEvent } from './events.ts'
 import { inPlaceSlots } from './in-place-slot.ts'
-import {
-  JobRunner,
-  type JobStatus,
-  type Rescaled,
-  type Savepoint,
-  type SavepointOptions,
-  type StopOptions,
-  type Stopped,
-} from './job-runner.ts'
+import type { Rescaled, Savepoint, SavepointOptions, StopOptions, Stopped } from './job-requests.ts'
+import { JobRunner } from './job-runner.ts'
+import type { JobStatus } from './job-status.ts'
 import { resolveOptions, type ResolvedOptions } from './options.ts'
 import type { SlotFactory } from './slot-port.ts'
 import { findStartPoint } from './start-point.ts'

@@ -5,7 +5,7 @@
 import { describe, test } from 'node:test'
 import { FAILPOINTS, type Failpoint } from '../../packages/millrace/src/base/failpoint.ts'
 import { dieAt, dieWhileStopping } from '../crash/failpoint-scenario.ts'
-import { CRASH_JOBS, WORD_COUNTS } from '../crash/fixture.ts'
+import { jobThatPasses, WORD_COUNTS } from '../crash/fixture.ts'
 
 /** Passed once in a start. */
 const ONCE = /^(lock|run|restore|end|sink\.\w+-supersede)/
@@ -38,19 +38,17 @@ const WHILE_STOPPING: readonly Failpoint[] = [
   'end.after-delete',
 ]
 
-const jobFor = (index: number) => CRASH_JOBS[index % CRASH_JOBS.length]
-
 describe('a job dies at', { concurrency: 2 }, () => {
   for (const [index, at] of FAILPOINTS.entries()) {
     const pass = 2 + (index % 3)
-    if (!ONCE.test(at)) test(`${at} on pass ${pass}`, () => dieAt(jobFor(index + 1), [{ at, pass }]))
+    if (!ONCE.test(at)) test(`${at} on pass ${pass}`, () => dieAt(jobThatPasses(at, index + 1), [{ at, pass }]))
     if (NOT_AGAIN.includes(at)) continue
-    test(`${at} three times in a row`, () => dieAt(jobFor(index + 3), [{ at }, { at }, { at }]))
+    test(`${at} three times in a row`, () => dieAt(jobThatPasses(at, index + 3), [{ at }, { at }, { at }]))
     // When all that is left is to say that it has finished, only the start itself can die.
     const candidates = at.startsWith('end.') ? AGAIN.slice(0, 3) : AGAIN
     const again = [0, 4].map(offset => ({ at: candidates[(index + offset) % candidates.length] }))
     test(`${at}, then ${again.map(doom => doom.at).join(', then ')}`, () =>
-      dieAt(jobFor(index + 4), [{ at }, ...again]))
+      dieAt(jobThatPasses(at, index + 4), [{ at }, ...again]))
   }
 })
 

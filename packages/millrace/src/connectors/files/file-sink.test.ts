@@ -365,6 +365,26 @@ test('only leftovers of this job and sink are touched at the start, and parts of
   await writer.close()
 })
 
+test('who goes back to an older snapshot, and then forward again, has the parts of that past again', async () => {
+  const dir = folder()
+  const sink = files.writeLines(dir)
+  const writer = await open(sink)
+  for (const checkpoint of [1, 2, 3, 4]) {
+    writer.write(`${checkpoint}`, 0)
+    await writer.commit((await writer.prepareCommit(checkpoint, false)).committables)
+  }
+  await writer.close()
+  const back = await open(sink, restoredFrom(RUN, 1))
+  assert.equal(content(dir), '1\n')
+  await back.close()
+  // A process that died on the way forward has moved one back; and a reader may take what it sees.
+  renameSync(join(dir, '.superseded', PART(2)), join(dir, PART(2)))
+  const forward = await open(sink, restoredFrom(RUN, 3))
+  assert.equal(content(dir), '1\n2\n3\n')
+  assert.deepEqual(readdirSync(join(dir, '.superseded')), [PART(4)])
+  await forward.close()
+})
+
 test('above parallelism 1 a subtask leaves the files of the others alone', async () => {
   const dir = folder()
   mkdirSync(dir)

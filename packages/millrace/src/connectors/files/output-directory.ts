@@ -4,9 +4,10 @@
  * subtasks that are its own modulo the parallelism.
  *
  * In this order, so that a crash in between changes nothing for the next attempt:
- * 1. open parts of the snapshot get their pending file back, if they became parts after the snapshot;
- * 2. visible parts that are not in the past of this attempt are moved to `.superseded/`;
- * 3. pending files that the snapshot does not name are removed.
+ * 1. parts in `.superseded/` that are in the past of this attempt, which went back before and now forward again, are moved back;
+ * 2. open parts of the snapshot get their pending file back, if they became parts after the snapshot;
+ * 3. visible parts that are not in the past of this attempt are moved to `.superseded/`;
+ * 4. pending files that the snapshot does not name are removed.
  */
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -14,7 +15,7 @@ import { MillraceError } from '../../base/errors.ts'
 import { failpoint } from '../../base/failpoint.ts'
 import type { RestoredSink, SinkContext } from '../contract.ts'
 import { readCommittable, readOpenPart, type OpenPart } from './committable.ts'
-import { copyBeginning, removeName, statOf, supersede } from './part-files.ts'
+import { copyBeginning, reinstate, removeName, statOf, supersede, SUPERSEDED, supersededIn } from './part-files.ts'
 import { parsePartName, parsePendingName, pendingName, type PartName, type PartOwner } from './part-name.ts'
 
 export interface RestoredDirectory {
@@ -31,6 +32,20 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
   const openParts = restored.all.states.map(json => readOpenPart(json, owner)).filter(part => part !== undefined)
   const named = [...committables, ...openParts].map(file => file.pending)
 
+  const isPast = (part: PartName) => restored.isAncestor(part.runId, part.checkpoint)
+  const partsIn = (files: readonly string[], wanted: (part: PartName) => boolean): readonly string[] =>
+    files.filter(file => {
+      const part = parsePartName(owner, file)
+      return part !== undefined && isMine(part.subtask) && wanted(part)
+    })
+
+  const visible = new Set(readdirSync(dir))
+  const back = partsIn(supersededIn(dir), isPast).filter(file => !visible.has(file))
+  if (back.length > 0) {
+    reinstate(dir, back)
+    context.log.info(`sink '${context.operator}': moved ${partsText(back.length)} of its past back from ${aside(dir)}`)
+  }
+
   const found = readdirSync(dir)
   const pending = [...found, ...named].map(name => parsePendingName(owner, name)).filter(name => name !== undefined)
   let nextNumber = 1 + pending.reduce((highest, name) => Math.max(highest, name.number), 0)
@@ -41,17 +56,13 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
     reopen(dir, owner, part, restored.checkpointId ?? 0, found, temporary)
   }
 
-  const parts = found.flatMap(file => {
-    const name = parsePartName(owner, file)
-    return name !== undefined && isMine(name.subtask) && !restored.isAncestor(name.runId, name.checkpoint) ? [file] : []
-  })
+  const parts = partsIn(found, part => !isPast(part))
   if (parts.length > 0) {
     failpoint('sink.before-supersede')
-    supersede(dir, parts.sort())
+    supersede(dir, parts.toSorted())
     failpoint('sink.after-supersede')
-    context.log.info(
-      `sink '${context.operator}': moved ${parts.length} part(s) of an abandoned past to ${join(dir, '.superseded')}`,
-    )
+    const text = `moved ${partsText(parts.length)} of an abandoned past to ${aside(dir)}`
+    context.log.info(`sink '${context.operator}': ${text}`)
   }
 
   const keep = new Set(named)
@@ -60,6 +71,14 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
     if (name !== undefined && isMine(name.subtask) && !keep.has(file)) removeName(dir, file)
   }
   return { openParts: mine, nextNumber }
+}
+
+function partsText(count: number): string {
+  return count === 1 ? '1 part' : `${count} parts`
+}
+
+function aside(dir: string): string {
+  return join(dir, SUPERSEDED)
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   statSync,
@@ -28,7 +29,7 @@ import { MillraceError } from '../../base/errors.ts'
 import { failpoint } from '../../base/failpoint.ts'
 import { errnoOf, sinkFailed } from './file-errors.ts'
 
-const SUPERSEDED = '.superseded'
+export const SUPERSEDED = '.superseded'
 const COPY_BLOCK_BYTES = 1024 * 1024
 /** File systems without hard links say one of these. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
@@ -99,6 +100,28 @@ export function supersede(dir: string, parts: readonly string[]): void {
     syncDirectorySync(dir)
   } catch (error) {
     throw sinkFailed(dir, 'has parts of an abandoned past, which could not be moved aside', error)
+  }
+}
+
+/** Files in `.superseded/`. */
+export function supersededIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(join(dir, SUPERSEDED))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw sinkFailed(join(dir, SUPERSEDED), 'cannot be read', error)
+  }
+}
+
+/** Moves files of `.superseded/` back. None of these names is there. */
+export function reinstate(dir: string, parts: readonly string[]): void {
+  const aside = join(dir, SUPERSEDED)
+  try {
+    for (const part of parts) moveIfThere(join(aside, part), join(dir, part))
+    syncDirectorySync(dir)
+    syncDirectorySync(aside)
+  } catch (error) {
+    throw sinkFailed(dir, 'lacks parts that had been moved aside, which could not be moved back', error)
   }
 }
 

@@ -143,6 +143,17 @@ test('what the job fails with is thrown as it was', async context => {
   })
 })
 
+test('a job that refuses to stop, since it is ending, has not died', async context => {
+  const { client, own, serve } = makeWorld(context)
+  const job = new FakeJob('shop')
+  const server = await serve(job)
+  await (await own()).setControl(server.address)
+  const stopped = assert.rejects(client().stop({ savepoint: {} }), isError('JOB_NOT_RUNNING', /is ending/))
+  await job.whenAsked(1)
+  job.fail(new MillraceError('JOB_NOT_RUNNING', 'job shop is ending'))
+  await stopped
+})
+
 test('a job that nobody runs, or that was let go, is not running', async context => {
   const { client, own } = makeWorld(context)
   await assert.rejects(client().stop(), isError('JOB_NOT_RUNNING', /job 'shop' is not running in/))

@@ -90,11 +90,11 @@ export class JobClient {
     kind: Kind,
     request: Omit<RequestText<Kind>, 'id'>,
   ): Promise<Result<Kind> | undefined> {
-    const asked = { isSent: false }
+    const asked = { isSent: false, isAnswered: false }
     try {
       return await this.perform(kind, request, asked)
     } catch (error) {
-      if (!asked.isSent || !isMillraceError(error, 'JOB_NOT_RUNNING')) throw error
+      if (!asked.isSent || asked.isAnswered || !isMillraceError(error, 'JOB_NOT_RUNNING')) throw error
       return undefined
     }
   }
@@ -102,7 +102,7 @@ export class JobClient {
   private async perform<Kind extends OperationKind>(
     kind: Kind,
     request: Omit<RequestText<Kind>, 'id'>,
-    asked = { isSent: false },
+    asked = { isSent: false, isAnswered: false },
   ): Promise<Result<Kind>> {
     const id = randomUUID()
     const answer = await this.persist(async () => {
@@ -112,6 +112,7 @@ export class JobClient {
       while (last.state === 'running') last = await this.follow(address, id)
       return last
     })
+    asked.isAnswered = true
     if (answer.state === 'failed') throw errorOfAnswer(answer.error)
     return (v.parse(ENDPOINTS[kind].response, answer) as { readonly result: Result<Kind> }).result
   }

@@ -190,6 +190,21 @@ test('a job that was rescaled as its sources ended has not finished before the n
   await runner.cancel()
 })
 
+test('what is asked of a job while it makes its final checkpoint is told that it is ending', async () => {
+  const { runner, attempts } = makeJob()
+  await runner.start()
+  for (const slot of attempts[0]) slot.post({ type: 'finished' })
+  await until(() => runner.status().state === 'ending')
+  for (const asked of [runner.savepoint(), runner.checkpoint(), runner.rescale(1)]) {
+    await assert.rejects(asked, { code: 'JOB_NOT_RUNNING', message: /'played' is ending/ })
+  }
+  for (let mail = 0; mail < 2; mail++) {
+    await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+    for (const slot of attempts[0]) slot.answer()
+  }
+  assert.equal(await runner.finished, 'finished')
+})
+
 test('a rescale whose checkpoint fails leaves the job as it was', async () => {
   const { runner, attempts, restart } = makeJob()
   await runner.start()

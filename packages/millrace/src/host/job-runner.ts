@@ -302,7 +302,7 @@ export class JobRunner {
   }
 
   async checkpoint(): Promise<number> {
-    if (this.state !== 'running') throw notRunning(this.options.job)
+    if (this.state !== 'running') throw this.notRunning()
     return (await this.attempt!.request('user')).checkpointId
   }
 
@@ -314,7 +314,7 @@ export class JobRunner {
    */
   async savepoint(options: SavepointOptions = {}): Promise<Savepoint> {
     assertLabel(options.label)
-    if (this.state !== 'running') throw notRunning(this.options.job)
+    if (this.state !== 'running') throw this.notRunning()
     const { attempt } = this
     return this.intoFolder(options, async () => attempt!.request('user', { savepoint: { label: options.label } }))
   }
@@ -357,7 +357,7 @@ export class JobRunner {
         `parallelism is ${String(parallelism)}; it must be a whole number from 1 to maxParallelism, which is ${maxParallelism}`,
       )
     }
-    if (this.state !== 'running') throw notRunning(this.options.job)
+    if (this.state !== 'running') throw this.notRunning()
     this.state = 'rescaling'
     const done = this.rescaleTo(parallelism)
     this.rescaling = done.catch(() => undefined)
@@ -376,7 +376,7 @@ export class JobRunner {
       throw error
     }
     await attempt.close()
-    if (this.isOver) throw notRunning(this.options.job)
+    if (this.isOver) throw this.notRunning()
     this.parallelism = parallelism
     try {
       await this.startAttempt({})
@@ -400,7 +400,7 @@ export class JobRunner {
     }
     if (this.state === 'rescaling' && this.attempt === attempt) return attempt
     await this.slots.discard()
-    throw notRunning(this.options.job)
+    throw this.notRunning()
   }
 
   // ------------------------------------------------------------------------------------------------------- restarting
@@ -462,7 +462,7 @@ export class JobRunner {
     const request: CheckpointRequest = { drain, ...(wanted && { savepoint: { label: wanted.label } }) }
     await this.quiet()
     if (this.state !== 'running') {
-      if (drain || wanted !== undefined) throw notRunning(this.options.job)
+      if (drain || wanted !== undefined) throw this.notRunning()
       await this.endWith('stop', 'stopped')
       return { savepoint: undefined }
     }
@@ -615,6 +615,16 @@ export class JobRunner {
     }
   }
 
+  private notRunning(): MillraceError {
+    const { job } = this.options
+    if (this.state !== 'ending' && this.state !== 'stopping') {
+      const doing = this.state === 'ended' ? '' : ` at the moment, it is ${this.state}`
+      return new MillraceError('JOB_NOT_RUNNING', `job '${job}' is not running${doing}`)
+    }
+    const hint = `Wait until it has ended; its final snapshot is then in 'millrace snapshots ${job}'.`
+    return new MillraceError('JOB_NOT_RUNNING', `job '${job}' is ending: its final checkpoint is being made`, { hint })
+  }
+
   private warn(message: string): void {
     this.options.onEvent({ type: 'log', level: 'warn', message })
   }
@@ -630,8 +640,4 @@ function deterministic(error: MillraceError): MillraceError {
   )
   stopped.stack = error.stack ?? ''
   return stopped
-}
-
-function notRunning(job: string): MillraceError {
-  return new MillraceError('JOB_NOT_RUNNING', `job '${job}' is not running`)
 }

@@ -120,13 +120,14 @@ test('invariant 2: output of another job that waits for its commit stays that jo
   assert.deepEqual(manifest?.operators[0].sink?.committables, [])
 })
 
-test('a snapshot of the same job from another folder keeps its run id, its waiting output, and the past of its output', async () => {
+test('a snapshot of the same job from another folder keeps its waiting output and the past of its output, and no more', async () => {
   const store = memoryStorage().job('first')
   await putRuns(store, [sampleRunFacts(1, { job: 'first', runId: 'eeeeeeee' })])
   await putSnapshots(store, [sampleManifest({ job: 'first', id: 60, runId: 'eeeeeeee' })])
   const { run } = await take(await firstJob(), store, 'first')
   const { decision, manifest } = await start(store, 'first')
-  assert.deepEqual([manifest?.id, manifest?.runId, manifest?.lineage], [61, '0a1b2c3d', 2])
+  assert.deepEqual([manifest?.id, manifest?.lineage], [61, 2])
+  assert.notEqual(manifest?.runId, '0a1b2c3d')
   assert.equal(manifest?.operators[0].sink?.committables.length, 1)
   assert.equal(decision.kind === 'restore' && decision.previousLineage, 1)
   const past = ancestry(await readRuns(store, 'first'), run, 61)
@@ -144,9 +145,9 @@ test('a self-contained folder, which has no runs, counts its output from the beg
   const past = ancestry(await readRuns(store, 'first'), run, 43)
   assert.deepEqual(
     [1, 42, 43].map(id => past.includesOutput('0a1b2c3d', id)),
-    [true, true, true],
+    // The job that the folder was made of may have gone on, and made a 43.
+    [true, true, false],
   )
-  assert.equal(past.includesOutput('0a1b2c3d', 44), false)
 })
 
 test('the past of output is passed on from adoption to adoption: a fork that is promoted hides nothing from before it', async () => {

@@ -7,8 +7,10 @@
  * - The record makes it count. Whoever dies before it leaves what no run descends from, and the job goes on from where it was.
  * - The other folder is only read, and each folder is swept alone: either may be deleted first.
  * - The other folder may belong to a running job that drops the snapshot meanwhile. Then a segment is missing, and nothing has happened.
- * - State of another job comes without the output that waits for its commit, which is that job's to commit (invariant 2), and under a
- *   new run id, so that nothing of the two is mixed up at their sinks. The same job's goes on under its run id, and commits it.
+ * - It goes on under a new run id, so that nothing is mixed up at the sinks: what the other folder's job writes or wrote after this
+ *   snapshot, with ids that may come again here, is in nobody's past.
+ * - State of another job comes without the output that waits for its commit, which is that job's to commit (invariant 2). The same
+ *   job's, in a folder that was moved, is committed.
  *
  * The snapshot's id is above its old one too, so that the segments still are in order: one is never of a later checkpoint than the manifest.
  */
@@ -38,7 +40,6 @@ export interface AdoptionTarget {
   takeSegmentName(): string
   /** @throws FENCED */
   confirm(): Promise<void>
-  /** For the state of another job. */
   readonly newRunId: string
   readonly nowMs: number
   /** Version of the program. */
@@ -79,7 +80,7 @@ async function adoptSnapshot({ store, manifest }: AdoptionSource, target: Adopti
   const segments = await takeSegments(store, manifest.segments, target)
   const adopted: Manifest = {
     ...withoutForeignOutput(manifest, target.job),
-    ...(job !== target.job && { runId: target.newRunId }),
+    runId: target.newRunId,
     kind: 'checkpoint',
     id: Math.max(nextCheckpointId(runs, manifests), id + 1),
     job: target.job,

@@ -114,3 +114,16 @@ test('--from and --fresh are planned as run would take them', async () => {
   assert.ok(fresh.entries.every(({ verdict }: any) => verdict === 'new'))
   assert.equal((await source.run('plan shop.ts --from chk-999')).code, 3)
 })
+
+test('a start from another job or a folder is planned as run would take it over', async () => {
+  const sandbox = changed(FIRST)
+  const [{ name, file }] = (await sandbox.json('snapshots shop')).snapshots
+  const folder = 'apart'
+  cpSync(sandbox.path('.millrace/shop/segments'), sandbox.path(folder, 'segments'), { recursive: true })
+  cpSync(sandbox.path('.millrace/shop', file), sandbox.path(folder, file))
+  for (const flags of [`--from ./${folder}`, `--from ${folder} --as second`, `--from shop/${name} --as second`]) {
+    const { snapshot, accepted } = await sandbox.json(`plan shop.ts ${flags}`)
+    assert.deepEqual([snapshot, accepted], [`shop/${name}`, true])
+    assert.equal(await starts(sandbox, flags), true, flags)
+  }
+})

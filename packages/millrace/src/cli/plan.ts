@@ -9,18 +9,17 @@ import { planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
 import { importJob } from '../host/job-module.ts'
 import { resolveOptions } from '../host/options.ts'
 import { plannedJob } from '../host/planned-job.ts'
-import { findSnapshot } from '../snapshot/catalogue.ts'
+import { findStartPoint, type StartPoint } from '../host/start-point.ts'
+import { withoutForeignOutput } from '../snapshot/adopt.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
-import { recover, type StartDecision } from '../snapshot/recover.ts'
+import { recover, verifyOutlines, type StartDecision, type StartRequest } from '../snapshot/recover.ts'
 import { planRestore } from '../snapshot/restore-plan.ts'
-import { openSegment } from '../snapshot/segment-reader.ts'
-import { parseSnapshotRef, type SnapshotRef } from '../snapshot/snapshot-id.ts'
-import type { SnapshotStore } from '../store/contract.ts'
+import type { SnapshotStore, Storage } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
 import type { Answer } from './answer.ts'
 import { describePlan, type StartPlan } from './plan-answer.ts'
 import { jobFile, sourcesOf, type RunFlags } from './run.ts'
-import { DEFAULT_STORAGE, locateSnapshot } from './storage.ts'
+import { DEFAULT_STORAGE } from './storage.ts'
 
 export type PlanFlags = Pick<
   RunFlags,
@@ -35,13 +34,13 @@ export async function plan(file: string, flags: PlanFlags): Promise<Answer> {
   assertJobName(name)
   const graph = planJob(buildGraph({ ...job, name }, options.params))
   const execution = planExecution(graph, options.parallelism, options.maxParallelism)
-  const storage = resolve(options.storage ?? DEFAULT_STORAGE)
+  const storage = localStorage(resolve(options.storage ?? DEFAULT_STORAGE))
   const sinksRetract = graph.graph.nodes.every(node => node.kind !== 'sink' || node.sink.retracts)
-  const start = await startOf(localStorage(storage).job(name), name, { ...flags, storage }, sinksRetract)
+  const start = await startOf(storage, name, flags, sinksRetract)
   const restore = planRestore(start.manifest, plannedJob(graph), {
     allowDroppedState: flags.allowDroppedState ?? false,
   })
-  return describePlan({ job: name, storage, ...start, restore, execution } satisfies StartPlan & {
+  return describePlan({ job: name, storage: storage.location, ...start, restore, execution } satisfies StartPlan & {
     readonly execution: ExecutionPlan
   })
 }
@@ -54,47 +53,31 @@ interface Start {
 }
 
 async function startOf(
-  store: SnapshotStore,
+  storage: Storage,
   job: string,
-  flags: PlanFlags & { readonly storage: string },
+  { fresh, from }: PlanFlags,
   sinksRetract: boolean,
 ): Promise<Start> {
-  const { fresh, from } = flags
   if (fresh === true && from !== undefined)
     throw new MillraceError('OPTION_INVALID', '--fresh and --from exclude each other')
-  const ref = from === undefined ? undefined : parseSnapshotRef(from)
-  if (ref?.kind === 'path') return { decision: 'restore', manifest: await manifestAt(flags, from!), skipped: [] }
-  return recovered(store, job, { fresh, from: ref }, sinksRetract)
+  const point = from === undefined ? undefined : await findStartPoint(from, storage, job)
+  if (point?.kind === 'other') return { decision: 'restore', manifest: await takenOver(point, job), skipped: [] }
+  return recovered(storage.job(job), job, { ...(fresh && { fresh }), ...(point && { from: point.ref }) }, sinksRetract)
 }
 
-/** Wherever it lies: what of it this job could take over does not depend on that. */
-async function manifestAt(flags: PlanFlags, path: string): Promise<Manifest> {
-  const place = await locateSnapshot(flags, path)
-  const manifest = await findSnapshot(place.store, place.job, place.ref)
-  await verifyOutlines(place.store, manifest)
-  return manifest
+async function takenOver({ find }: Extract<StartPoint, { kind: 'other' }>, job: string): Promise<Manifest> {
+  const { store, manifest } = await find()
+  await verifyOutlines(store, manifest)
+  return withoutForeignOutput(manifest, job)
 }
 
 async function recovered(
   store: SnapshotStore,
   job: string,
-  request: { readonly fresh: boolean | undefined; readonly from: SnapshotRef | undefined },
+  request: StartRequest,
   sinksRetract: boolean,
 ): Promise<Start> {
-  const { decision, manifest } = await recover(store, {
-    job,
-    request: {
-      ...(request.fresh === true && { fresh: true }),
-      ...(request.from !== undefined && { from: request.from }),
-    },
-    sinksRetract,
-    verify: verifyOutlines,
-  })
+  const { decision, manifest } = await recover(store, { job, request, sinksRetract, verify: verifyOutlines })
   const skipped = decision.kind === 'restore' ? decision.skipped : []
   return { decision: decision.kind, manifest, skipped: skipped.map(({ reason }) => reason) }
-}
-
-/** That every segment is there and whole as far as its index tells: reading all of it is for the restore, and for fsck. */
-async function verifyOutlines(store: SnapshotStore, { segments }: Manifest): Promise<void> {
-  for (const segment of segments) await openSegment(store, segment)
 }

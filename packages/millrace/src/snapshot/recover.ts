@@ -15,7 +15,7 @@ import { isDamage, ManifestFolder, type ManifestFile, type SnapshotFacts } from 
 import { readManifest } from './manifest.ts'
 import type { Manifest, SnapshotKind } from './manifest-types.ts'
 import { readRuns, type RestoredSnapshot, type RunEnd, type RunFacts, type RunRecord } from './run-record.ts'
-import { verifySegment } from './segment-reader.ts'
+import { openSegment, verifySegment } from './segment-reader.ts'
 import { formatSnapshotId, type SnapshotRef } from './snapshot-id.ts'
 
 export interface StartFacts {
@@ -297,6 +297,14 @@ export async function recover(store: SnapshotStore, options: RecoverOptions): Pr
 /** Every segment that the manifest names is there and intact. @throws OBJECT_MISSING, SNAPSHOT_DAMAGED, SNAPSHOT_VERSION */
 export async function verifySnapshot(store: SnapshotStore, manifest: Pick<Manifest, 'segments'>): Promise<void> {
   for (const segment of manifest.segments) await verifySegment(store, segment)
+}
+
+/**
+ * Every segment that the manifest names is there and whole as far as its outline tells: reading all of it is for the restore, and for fsck.
+ * @throws as `verifySnapshot`
+ */
+export async function verifyOutlines(store: SnapshotStore, manifest: Pick<Manifest, 'segments'>): Promise<void> {
+  for (const segment of manifest.segments) await openSegment(store, segment)
 }
 
 /** The record of the run that a decision starts. `runId` is used unless the run inherits one. */

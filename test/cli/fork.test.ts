@@ -1,6 +1,7 @@
 /** A second job from the state of a first one: fork, and a start from a snapshot of another folder. */
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { Sandbox } from './sandbox.ts'
 
@@ -57,6 +58,26 @@ describe('fork', () => {
     assert.deepEqual(filesOf(sandbox, 'first'), before)
     assert.deepEqual([...rowsBefore, ...sandbox.lines('trial')].toSorted(), EVERY_ROW)
     assert.equal((await sandbox.json('fsck trial')).intact, true)
+  })
+
+  test('a snapshot with a segment that is cut off is refused as plan and run refuse it, and no folder is made', async () => {
+    const sandbox = copyOf()
+    const segments = sandbox.path('.millrace/first/segments')
+    for (const name of readdirSync(segments)) {
+      const whole = readFileSync(join(segments, name))
+      writeFileSync(join(segments, name), whole.subarray(0, whole.length - 7))
+    }
+    const refusal = /^error SNAPSHOT_DAMAGED: /
+    for (const args of [
+      'fork first/latest --as trial',
+      'plan job.ts --as trial --from first/latest',
+      'run job.ts --as trial --from first/latest',
+    ]) {
+      const { code, stderr, stdout } = await sandbox.run(args)
+      assert.deepEqual([code, stdout], [3, ''], args)
+      assert.match(stderr, refusal)
+      if (args.startsWith('fork')) assert.ok(!existsSync(sandbox.path('.millrace/trial')))
+    }
   })
 
   test('no bytes are moved: the segments of the fork are second names of the same files', async () => {

@@ -14,6 +14,7 @@ import { lockClockOf, systemWorld } from '../host/world.ts'
 import { adopt, type Adoption, type AdoptionSource } from '../snapshot/adopt.ts'
 import { findSnapshot } from '../snapshot/catalogue.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
+import { verifyOutlines } from '../snapshot/recover.ts'
 import { readRuns } from '../snapshot/run-record.ts'
 import { formatSnapshotId, isSnapshotName } from '../snapshot/snapshot-id.ts'
 import type { SnapshotStore } from '../store/contract.ts'
@@ -36,9 +37,12 @@ export async function fork(text: string, flags: ForkFlags): Promise<Answer> {
   assertJobName(job)
   const find = await sourceOf(text, flags)
   const store = (await openStorage(flags)).job(job)
-  // Before a lock is taken, so that a folder that is refused stays as it was.
+  // Before a lock is taken, so that a folder that is refused stays as it was. What is missing may have been dropped by a running job
+  // since it was listed: taking it over looks again.
   await assertFree(store, job)
-  await find()
+  await find().catch((error: unknown) => {
+    if (!isMillraceError(error, 'OBJECT_MISSING')) throw error
+  })
   const lock = await acquireLock(store, currentProcess(), lockClockOf(systemWorld), { job, wait: false })
   try {
     await assertFree(store, job)
@@ -59,8 +63,17 @@ export async function fork(text: string, flags: ForkFlags): Promise<Answer> {
   }
 }
 
-/** @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND */
+/** The snapshot, whole as far as the outlines of its segments tell. @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND; when found, OBJECT_MISSING, SNAPSHOT_DAMAGED */
 async function sourceOf(text: string, flags: StorageFlags): Promise<() => Promise<AdoptionSource>> {
+  const find = await finderOf(text, flags)
+  return async () => {
+    const source = await find()
+    await verifyOutlines(source.store, source.manifest)
+    return source
+  }
+}
+
+async function finderOf(text: string, flags: StorageFlags): Promise<() => Promise<AdoptionSource>> {
   if (!isSnapshotName(text)) {
     const found = await snapshotAtPath(text)
     return () => readSnapshotFile(found)

@@ -256,6 +256,32 @@ describe('state edit', () => {
   })
 })
 
+test('an edit that the schema of the state forbids is refused with operator, state, key and path, whatever its width', async () => {
+  const sandbox = new Sandbox()
+  sandbox.job(
+    'tags.ts',
+    `const schema = { type: 'object', properties: { tags: { type: 'array', items: { type: 'string' } } }, required: ['tags'] }
+    export default defineJob('tags', flow => {
+      flow.source('names', collection(['ann', 'bob'])).keyBy(name => name)
+        .process('users', { state: { profile: value({ schema }) }, onRecord(name, { state }) { state.profile.set({ tags: [name] }) } })
+        .sink('none', blackhole())
+    }, { checkpointing: { onFinish: 'retain' } })`,
+  )
+  assert.equal((await sandbox.run('run tags.ts')).code, 0)
+  sandbox.write('edit.ts', `export default entry => ({ ...entry, value: { tags: ['x', 1] } })`)
+  for (const [args, path] of [
+    ['--set "bob"={"tags":["x",1]}', 'tags[1]'],
+    ['--set "bob"={"tag":[]}', 'tags'],
+    ['--with edit.ts', 'tags[1]'],
+  ]) {
+    const { error } = await sandbox.json(`state edit latest users profile ${args}`, 1)
+    assert.equal(error.code, 'STATE_VALUE_INVALID')
+    assert.match(error.message, /for key "\w+" of state 'profile' of 'users' does not fit its schema: property 'tags/)
+    assert.equal(error.context.path, path)
+  }
+  assert.equal((await sandbox.json('state edit latest users profile --set "bob"={"tags":["x"]}')).puts, 1)
+})
+
 describe('inspect', () => {
   test('tells of each operator what it reads, and of state that is not keyed how much there is', async () => {
     const sandbox = new Sandbox()

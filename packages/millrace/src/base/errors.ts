@@ -112,7 +112,7 @@ export const ERRORS = {
   ),
   STATE_VALUE_INVALID: user(
     'A value does not fit the schema of its state.',
-    'A state whose schema has only numbers, integers and booleans checks what it is given: every property is there and of its type, integers are whole, bounds are kept, nothing else is there. NaN and the infinities are no numbers, as in JSON. The state keeps the value it had.',
+    'A state whose schema has only numbers, integers and booleans checks what it is given: every property is there and of its type, integers are whole, bounds are kept, nothing else is there. NaN and the infinities are no numbers, as in JSON. The state keeps the value it had. An edit of a snapshot is checked against the schema that the snapshot has of the state, whatever that is.',
     'The message names state and property and shows what was found. Set a value that fits, or widen the schema.',
   ),
   STATE_MUTATED: user(

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf, MillraceError } from '../base/errors.ts'
+import type { Json } from '../base/json.ts'
 import {
   ByteWriter,
   describeKey,
@@ -13,6 +14,7 @@ import {
   keyGroupOf,
   keyIdentity,
   misfitOf,
+  schemaMisfit,
 } from '../codec/index.ts'
 import { ENTRY_PUT, ENTRY_PUT_TOUCHED, ENTRY_TOMBSTONE, type EntryOp } from '../snapshot/segment-format.ts'
 import { compareEntryKeys } from '../snapshot/segment-key.ts'
@@ -58,7 +60,8 @@ async function* byFunction(
     else {
       checkIdentity(edited, cursor, state)
       // Decoded anew: the function may have changed the value in place.
-      if (!isDeepStrictEqual(state.decoder.value(cursor), edited.value)) yield entries.put(keyOf(cursor), edited.value)
+      if (!isDeepStrictEqual(state.decoder.value(cursor), edited.value))
+        yield entries.put(state.decoder.key(cursor), keyOf(cursor), edited.value)
     }
   }
 }
@@ -140,21 +143,16 @@ class EntryEncoder {
     return { op: ENTRY_TOMBSTONE, key: keyOf(cursor), value: NOTHING, lastTouchMs: 0 }
   }
 
-  put(key: Uint8Array, value: unknown): EditedEntry {
-    const { info, decoder } = this.state
-    const misfit = decoder.schema === undefined ? undefined : misfitOf(decoder.schema, value)
-    if (misfit !== undefined) {
-      throw new MillraceError(
-        'STATE_VALUE_INVALID',
-        `the value for state '${info.name}' does not fit its schema: ${misfit.reason}`,
-      )
-    }
+  /** `key`: whose entry it is; `entryKey`: the bytes it is found by. */
+  put(key: Key, entryKey: Uint8Array, value: unknown): EditedEntry {
+    const { info } = this.state
+    if (info.schema !== null) this.checkFits(info.schema, key, value)
     const out = new ByteWriter(64)
     encodeValue(value, out)
     const isTouched = info.ttlMs !== undefined
     return {
       op: isTouched ? ENTRY_PUT_TOUCHED : ENTRY_PUT,
-      key,
+      key: entryKey,
       value: out.copy(),
       lastTouchMs: isTouched ? this.nowMs : 0,
     }
@@ -169,6 +167,7 @@ class EntryEncoder {
         if (!Array.isArray(value)) throw this.misshapen(key, 'an array of all elements')
         return value.map((element, index) =>
           this.put(
+            key,
             extended(prefix, out => out.u32be(index)),
             element,
           ),
@@ -179,6 +178,7 @@ class EntryEncoder {
         const entries = [...(value as Map<Key, unknown>)]
         return entries.map(([sub, held]) =>
           this.put(
+            key,
             extended(prefix, out => encodeKey(sub, out)),
             held,
           ),
@@ -187,8 +187,21 @@ class EntryEncoder {
       case 'timers':
         throw new MillraceError('USAGE', `'${info.name}' holds timers, which can be taken out but not set`)
       default:
-        return [this.put(prefix, value)]
+        return [this.put(key, prefix, value)]
     }
+  }
+
+  private checkFits(schema: Json, key: Key, value: unknown): void {
+    const { schema: row } = this.state.decoder
+    // Rows hold less than their schema lets through: no -0 for an integer.
+    const misfit = schemaMisfit(schema, value) ?? (row && misfitOf(row, value))
+    if (misfit === undefined) return
+    const { operator, name } = this.state
+    throw new MillraceError(
+      'STATE_VALUE_INVALID',
+      `the value for key ${describeKey(key)} of state '${name}' of '${operator}' does not fit its schema: ${misfit.reason}`,
+      { context: { operator, state: name, key: describeKey(key), path: misfit.path } },
+    )
   }
 
   private misshapen(key: Key, expected: string): MillraceError {

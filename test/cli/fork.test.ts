@@ -152,6 +152,17 @@ describe('fork', () => {
     )
   })
 
+  test('fork diff fails where there is nothing to compare, and names a directory that is not there', async () => {
+    const sandbox = copyOf()
+    await sandbox.run('fork first/latest --as trial')
+    assert.equal((await sandbox.json('fork diff first trial out', 1)).equal, false)
+    const { stdout } = await sandbox.run('fork diff first trial out')
+    assert.equal(stdout, 'first and trial: neither has output of its own there\n')
+    const missing = await sandbox.run('fork diff first trial out gone')
+    assert.equal(missing.code, 2)
+    assert.match(missing.stderr, /^error USAGE: the directory \S*gone cannot be read: ENOENT\n.*Name the directories/)
+  })
+
   test('a dry run of the fork writes nothing, and says how much it would have written', async () => {
     const sandbox = copyOf()
     await sandbox.run('fork first/latest --as trial')

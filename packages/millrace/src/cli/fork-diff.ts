@@ -20,11 +20,13 @@ export async function forkDiff(a: string, b: string, dirs: readonly string[], fl
     dirs: dirs.map(dir => resolve(dir)),
     hasHeader: flags.header === true,
   })
-  const isEqual = sinks.every(({ only }) => only[0] === 0 && only[1] === 0)
+  // Two that were not found are not the same.
+  const isEqual = sinks.length > 0 && sinks.every(({ only }) => only[0] === 0 && only[1] === 0)
   const examples = sinks.flatMap(({ sink, examples: rows }) =>
     jobs.flatMap((job, side) => rows[side].map(row => `only ${job}, ${oneLine(sink)}: ${oneLine(row)}`)),
   )
-  const verdict = sinks.length === 0 ? 'neither has output there' : isEqual ? 'the same rows' : 'DIFFERENT rows'
+  const verdict =
+    sinks.length === 0 ? 'neither has output of its own there' : isEqual ? 'the same rows' : 'DIFFERENT rows'
   return {
     json: { jobs, equal: isEqual, sinks },
     text: [

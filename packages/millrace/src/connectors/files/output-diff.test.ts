@@ -113,6 +113,6 @@ test('a directory that is not there is an error that names it', async context =>
   const outputs = new Outputs(context)
   await assert.rejects(
     outputs.diff({ dirs: [join(outputs.dir, 'nowhere')] }),
-    error => isMillraceError(error, 'SOURCE_FAILED') && /nowhere: ENOENT/.test(error.message),
+    error => isMillraceError(error, 'USAGE') && /nowhere cannot be read: ENOENT/.test(error.message),
   )
 })

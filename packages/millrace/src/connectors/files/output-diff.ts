@@ -62,7 +62,7 @@ interface Part {
 
 function partsOf(dirs: readonly string[], owner: OutputOwner): Part[] {
   return dirs.flatMap(dir =>
-    reading(dir, () => readdirSync(dir))
+    namesIn(dir)
       .toSorted()
       .flatMap((file): Part[] => {
         const name = parsePartOfJob(owner.job, file)
@@ -70,6 +70,18 @@ function partsOf(dirs: readonly string[], owner: OutputOwner): Part[] {
         return [{ sink: name.sink, path: join(dir, file) }]
       }),
   )
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+  } catch (cause) {
+    throw new MillraceError('USAGE', `the directory ${dir} cannot be read: ${errnoOf(cause)}`, {
+      cause,
+      context: { path: dir },
+      hint: 'Name the directories that the file sinks of the two jobs write to.',
+    })
+  }
 }
 
 type Paths = readonly [readonly string[], readonly string[]]
@@ -150,6 +162,13 @@ function reading<T>(path: string, read: () => T): T {
 }
 
 function unreadable(path: string, cause: unknown): MillraceError {
-  const errno = (cause as { readonly code?: string }).code ?? 'unknown error'
-  return new MillraceError('SOURCE_FAILED', `could not read ${path}: ${errno}`, { cause, context: { path } })
+  return new MillraceError('SOURCE_FAILED', `could not read ${path}: ${errnoOf(cause)}`, {
+    cause,
+    context: { path },
+    hint: 'Mend the cause, and compare again.',
+  })
+}
+
+function errnoOf(error: unknown): string {
+  return (error as { readonly code?: string }).code ?? 'unknown error'
 }

@@ -66,6 +66,25 @@ test('without --retain all checkpoints stay: only what nothing needs goes', asyn
   assert.equal((await sandbox.run('prune endless --dry-run')).stdout, 'endless: nothing to clear up\n')
 })
 
+test('temporary files that a crash left are listed before they go, under their own names, by prune and fsck', async () => {
+  const sandbox = copyOf()
+  const left = ['segments/.tmp-1-999.seg-77-1', 'manifests/.tmp-chk-000000000099.json-77-2']
+  for (const file of left) writeFileSync(sandbox.path('.millrace/endless', file), 'x')
+  const { findings } = await sandbox.json('fsck endless')
+  assert.deepEqual(findings.map(({ file }: { file: string }) => file).toSorted(), left.toSorted())
+  const { stdout } = await sandbox.run('prune endless --dry-run')
+  assert.match(stdout, /\nsegments\/\.tmp-1-999\.seg-77-1 +1 B +a temporary file of an unfinished write\n/)
+  assert.ok(stdout.endsWith('\nwould delete 0 snapshots, 0 segments and 2 temporary files (2 B)\n'), stdout)
+  assert.equal((await sandbox.run('prune endless')).code, 2)
+  const { items } = await sandbox.json('prune endless --yes')
+  assert.deepEqual(
+    items.map(({ file }: { file: string }) => file),
+    left,
+  )
+  assert.ok(left.every(file => !existsSync(sandbox.path('.millrace/endless', file))))
+  assert.equal((await sandbox.run('prune endless --dry-run')).stdout, 'endless: nothing to clear up\n')
+})
+
 test('prune --retain keeps the newest checkpoints and every savepoint, whole, and the job goes on from the newest', async () => {
   const sandbox = copyOf()
   const { stdout } = await sandbox.run('prune endless --retain 1 --yes')

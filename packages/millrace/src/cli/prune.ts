@@ -33,7 +33,7 @@ export async function prune(jobOrFile: string, flags: PruneFlags): Promise<Answe
   const store = storage.job(job)
   const planned = await planOf(store, job, last)
   if (planned.stopped !== undefined) throw planned.stopped.error
-  const isNothing = planned.manifests.length === 0 && planned.segments.length === 0
+  const isNothing = planned.manifests.length + planned.segments.length + planned.temporaries.length === 0
   if (flags.dryRun === true) return answerOf(job, planned, false)
   const question = `Delete ${countsOf(planned)} of ${job}?`
   if (!isNothing && flags.yes !== true && !(await confirm(question, `clearing up '${job}'`))) {
@@ -47,7 +47,6 @@ export async function prune(jobOrFile: string, flags: PruneFlags): Promise<Answe
       ...now.options,
       token: lock.token,
       confirm: () => lock.confirm(),
-      leftovers: true,
     })
     if (stopped !== undefined) throw stopped.error
     return answerOf(job, now, true)
@@ -66,7 +65,7 @@ function retainOf({ retain }: PruneFlags): number {
 interface Planned extends SweepPlan {
   /** By the name of the snapshot. */
   readonly reasons: ReadonlyMap<string, RetentionReason>
-  readonly options: Pick<Parameters<typeof planSweep>[1], 'folder' | 'decide' | 'liveSegments'>
+  readonly options: Pick<Parameters<typeof planSweep>[1], 'folder' | 'decide' | 'liveSegments' | 'leftovers'>
 }
 
 async function planOf(store: SnapshotStore, job: string, last: number): Promise<Planned> {
@@ -80,7 +79,7 @@ async function planOf(store: SnapshotStore, job: string, last: number): Promise<
     snapshots.forEach(({ kind, id }, i) => reasons.set(formatSnapshotId(kind, id), verdicts[i].reason))
     return verdicts
   }
-  const options = { folder: new ManifestFolder(store, job), decide, liveSegments: new Set<string>() }
+  const options = { folder: new ManifestFolder(store, job), decide, liveSegments: new Set<string>(), leftovers: true }
   return { ...(await planSweep(store, { ...options, token: LARGEST_NUMBER })), reasons, options }
 }
 
@@ -96,11 +95,11 @@ const REASONS: { readonly [Reason in RetentionReason]?: string } = {
   subsumed: 'beyond the newest that are retained',
 }
 
-function answerOf(job: string, { manifests, segments, reasons }: Planned, removed: boolean): Answer {
+function answerOf(job: string, { manifests, segments, temporaries, reasons }: Planned, removed: boolean): Answer {
   const sizeOf = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0)
   const totalBytes = sizeOf([
     ...manifests.map(({ manifestSizeBytes }) => manifestSizeBytes),
-    ...segments.map(({ sizeBytes }) => sizeBytes),
+    ...[...segments, ...temporaries].map(({ sizeBytes }) => sizeBytes),
   ])
   const snapshots = manifests.map(({ kind, id, manifestSizeBytes }) => {
     const file = formatSnapshotId(kind, id)
@@ -110,7 +109,8 @@ function answerOf(job: string, { manifests, segments, reasons }: Planned, remove
   const unnamed = segments.map(({ name, sizeBytes }) => {
     return { file: `segments/${name}`, reason: 'no snapshot that stays needs it', sizeBytes }
   })
-  const items = [...snapshots, ...unnamed]
+  const unfinished = temporaries.map(each => ({ ...each, reason: 'a temporary file of an unfinished write' }))
+  const items = [...snapshots, ...unnamed, ...unfinished]
   const verb = removed ? 'deleted' : 'would delete'
   return {
     json: { job, removed, items, totalBytes },
@@ -120,12 +120,19 @@ function answerOf(job: string, { manifests, segments, reasons }: Planned, remove
         : `${formatTable(
             COLUMNS,
             items.map(({ file, reason, sizeBytes }) => [file, formatBytes(sizeBytes), reason]),
-          )}\n${verb} ${countsOf({ manifests, segments })} (${formatBytes(totalBytes)})\n`,
+          )}\n${verb} ${countsOf({ manifests, segments, temporaries })} (${formatBytes(totalBytes)})\n`,
   }
 }
 
 const COLUMNS = [{ title: 'FILE' }, { title: 'SIZE', right: true }, { title: 'WHY' }]
 
-function countsOf({ manifests, segments }: Pick<SweepPlan, 'manifests' | 'segments'>): string {
-  return `${formatNumberOf(manifests.length, 'snapshot')} and ${formatNumberOf(segments.length, 'segment')}`
+function countsOf({
+  manifests,
+  segments,
+  temporaries,
+}: Pick<SweepPlan, 'manifests' | 'segments' | 'temporaries'>): string {
+  const counts = [formatNumberOf(manifests.length, 'snapshot'), formatNumberOf(segments.length, 'segment')]
+  return temporaries.length === 0
+    ? counts.join(' and ')
+    : `${counts.join(', ')} and ${formatNumberOf(temporaries.length, 'temporary file')}`
 }

@@ -158,10 +158,10 @@ async function lockFindings(store: SnapshotStore): Promise<{ count: number; find
 async function temporaryFindings(store: SnapshotStore): Promise<FsckFinding[]> {
   const findings: FsckFinding[] = []
   for (const folder of ['', LOCKS, MANIFESTS, RUNS, SEGMENTS]) {
-    await store.removeTemporary(folder, name => {
+    await store.removeTemporary(folder, (_, file) => {
       findings.push(
         orphan(
-          folder === '' ? name : `${folder}/${name}`,
+          folder === '' ? file : `${folder}/${file}`,
           'a temporary file of an unfinished write; the next run sweeps it',
         ),
       )

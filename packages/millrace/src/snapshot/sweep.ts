@@ -45,15 +45,23 @@ export interface SweepReport {
 export interface SweepPlan {
   readonly manifests: readonly DroppedManifest[]
   readonly segments: readonly StoredObject[]
+  /** With `leftovers`: temporary files of writes that were cut off. Old locks go too, which are not worth a word. */
+  readonly temporaries: readonly Temporary[]
   /** The manifest that could not be read: nothing may be deleted. */
   readonly stopped: SweepReport['stopped']
+}
+
+export interface Temporary {
+  /** In the job's folder. */
+  readonly file: string
+  readonly sizeBytes: number
 }
 
 export type DroppedManifest = SnapshotFacts & { readonly file: string }
 
 /** @throws FENCED, and STORE_FAILED when the store does; what was not deleted then is found by the next sweep */
 export async function sweep(store: SnapshotStore, options: SweepOptions): Promise<SweepReport> {
-  const { manifests, segments, stopped } = await planSweep(store, options)
+  const { manifests, segments, stopped } = await planSweep(store, { ...options, leftovers: false })
   if (stopped !== undefined) return { ...NOTHING, stopped }
   const removedManifests = await removeManifests(store, options, manifests)
   const removedSegments = await removeSegments(store, options, segments)
@@ -76,13 +84,13 @@ const NOTHING = { removedManifests: [], removedSegments: [], removedLocks: [], r
 /** Reads only. @throws STORE_FAILED */
 export async function planSweep(
   store: SnapshotStore,
-  options: Pick<SweepOptions, 'token' | 'folder' | 'decide' | 'liveSegments'>,
+  options: Pick<SweepOptions, 'token' | 'folder' | 'decide' | 'liveSegments' | 'leftovers'>,
 ): Promise<SweepPlan> {
   const listed = await store.list(SEGMENTS)
   const live = new Set(options.liveSegments)
   const listing = await options.folder.read()
   const stopped = unreadable(listing)
-  if (stopped !== undefined) return { manifests: [], segments: [], stopped }
+  if (stopped !== undefined) return { manifests: [], segments: [], temporaries: [], stopped }
 
   const { kept, dropped } = divide(listing, options.decide)
   const named = new Set(kept.flatMap(({ segments }) => segments.map(({ file }) => file)))
@@ -97,7 +105,8 @@ export async function planSweep(
       !options.liveSegments.has(file)
     )
   }
-  return { manifests: dropped, segments: listed.filter(isGarbage), stopped: undefined }
+  const temporaries = options.leftovers ? await findTemporaries(store, options) : []
+  return { manifests: dropped, segments: listed.filter(isGarbage), temporaries, stopped: undefined }
 }
 
 function divide(
@@ -156,26 +165,53 @@ async function removeSegments(
   return files
 }
 
-/** Locks below the own one say nothing any more. Temporary files of segments may be in the making, as the segments themselves. */
+/** Locks below the own one say nothing any more. */
 async function removeLeftovers(
   store: SnapshotStore,
-  { token, confirm, liveSegments }: SweepOptions,
+  options: SweepOptions,
 ): Promise<{ removedLocks: string[]; removedTemporaries: number }> {
+  const { token, confirm } = options
   await confirm()
   const removedLocks = (await store.list(LOCKS))
     .filter(({ name }) => (parseLockName(name) ?? Infinity) < token)
     .map(({ name }) => lockName(parseLockName(name)!))
   for (const lock of removedLocks) await store.remove(lock)
 
-  const isGarbage = (name: string): boolean =>
-    (parseSegmentName(name)?.token ?? Infinity) <= token && !liveSegments.has(`${SEGMENTS}/${name}`)
-  const counts = [
-    await store.removeTemporary(SEGMENTS, isGarbage),
+  let removedTemporaries = 0
+  for (const [folder, isLeft] of temporaryRules(options)) {
+    removedTemporaries += await store.removeTemporary(folder, isLeft)
+  }
+  return { removedLocks, removedTemporaries }
+}
+
+async function findTemporaries(
+  store: SnapshotStore,
+  options: Pick<SweepOptions, 'token' | 'liveSegments'>,
+): Promise<Temporary[]> {
+  const files: string[] = []
+  for (const [folder, isLeft] of temporaryRules(options)) {
+    await store.removeTemporary(folder, (name, file) => {
+      if (isLeft(name)) files.push(folder === '' ? file : `${folder}/${file}`)
+      return false
+    })
+  }
+  return Promise.all(files.map(async file => ({ file, sizeBytes: (await store.size(file)) ?? 0 })))
+}
+
+/** By folder, which of the names that were to be given come of no write under way. Segments may be in the making. */
+function temporaryRules({
+  token,
+  liveSegments,
+}: Pick<SweepOptions, 'token' | 'liveSegments'>): readonly (readonly [string, (name: string) => boolean])[] {
+  return [
+    [
+      SEGMENTS,
+      name => (parseSegmentName(name)?.token ?? Infinity) <= token && !liveSegments.has(`${SEGMENTS}/${name}`),
+    ],
     // One of the own token too: whoever died while taking it never owned it, so this process took the same one.
-    await store.removeTemporary(LOCKS, name => (parseLockName(name) ?? Infinity) <= token),
-    await store.removeTemporary(MANIFESTS, () => true),
-    await store.removeTemporary(RUNS, () => true),
-    await store.removeTemporary('', () => true),
+    [LOCKS, name => (parseLockName(name) ?? Infinity) <= token],
+    [MANIFESTS, () => true],
+    [RUNS, () => true],
+    ['', () => true],
   ]
-  return { removedLocks, removedTemporaries: counts.reduce((sum, count) => sum + count, 0) }
 }

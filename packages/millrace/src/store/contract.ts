@@ -41,9 +41,15 @@ export interface SnapshotStore {
   /** Remove an object; one that is missing already is no error. */
   remove(name: string): Promise<void>
 
-  /** Remove temporary files of unfinished writes for whose file name `mayRemove` says yes. Only the lock's holder calls it. */
-  removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number>
+  /**
+   * Remove temporary files of unfinished writes for which `mayRemove` says yes, told the name that the file was to get and its own. Only
+   * the lock's holder calls it, or who says no to all.
+   */
+  removeTemporary(folder: string, mayRemove: MayRemove): Promise<number>
 }
+
+/** `file`: the name of the temporary file, for people; both without the folder. */
+export type MayRemove = (name: string, file: string) => boolean
 
 /** What reading segments takes of a store. */
 export type ReadableStore = Pick<SnapshotStore, 'location' | 'read' | 'size'>

@@ -5,7 +5,7 @@
  * a failed call did nothing; a torn one did the first half; a publish whose reply is lost has happened.
  */
 import { MillraceError } from '../base/errors.ts'
-import type { ObjectWriter, SnapshotStore, Storage, StoredObject } from '../store/contract.ts'
+import type { MayRemove, ObjectWriter, SnapshotStore, Storage, StoredObject } from '../store/contract.ts'
 
 export type StoreOperation =
   | 'create'
@@ -155,7 +155,7 @@ export class FaultyStore implements SnapshotStore {
     await this.#inner.remove(name)
   }
 
-  async removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number> {
+  async removeTemporary(folder: string, mayRemove: MayRemove): Promise<number> {
     this.#enter('removeTemporary', folder)
     return this.#inner.removeTemporary(folder, mayRemove)
   }

@@ -13,7 +13,13 @@ import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MillraceError } from '../../base/errors.ts'
 import { failpoint, type Failpoint } from '../../base/failpoint.ts'
-import { assertObjectName, type ObjectWriter, type SnapshotStore, type StoredObject } from '../contract.ts'
+import {
+  assertObjectName,
+  type MayRemove,
+  type ObjectWriter,
+  type SnapshotStore,
+  type StoredObject,
+} from '../contract.ts'
 import { copyObject } from '../copy-object.ts'
 import { DurableFiles, errnoOf, type FileOperations, targetOfTemporary } from './durable-files.ts'
 
@@ -129,12 +135,12 @@ export class LocalStore implements SnapshotStore {
     await this.#files.remove(name)
   }
 
-  async removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number> {
+  async removeTemporary(folder: string, mayRemove: MayRemove): Promise<number> {
     let count = 0
     for (const name of await this.#fileNames(folder)) {
       const path = folder === '' ? name : `${folder}/${name}`
       const target = targetOfTemporary(name)
-      if (target === undefined || this.#inFlight.has(path) || !mayRemove(target)) continue
+      if (target === undefined || this.#inFlight.has(path) || !mayRemove(target, name)) continue
       if (await this.#files.remove(path)) count += 1
     }
     return count

@@ -1,6 +1,12 @@
 /** The contract of snapshot stores in memory: for tests, simulations, and `run()` without a storage. Bytes are copied in and out. */
 import { MillraceError } from '../../base/errors.ts'
-import { assertObjectName, type ObjectWriter, type SnapshotStore, type StoredObject } from '../contract.ts'
+import {
+  assertObjectName,
+  type MayRemove,
+  type ObjectWriter,
+  type SnapshotStore,
+  type StoredObject,
+} from '../contract.ts'
 import { copyObject } from '../copy-object.ts'
 
 interface Entry {
@@ -106,11 +112,11 @@ export class MemoryStore implements SnapshotStore {
     this.#objects.delete(name)
   }
 
-  async removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number> {
+  async removeTemporary(folder: string, mayRemove: MayRemove): Promise<number> {
     if (folder !== '') assertObjectName(folder)
     const doomed = [...this.#unfinished].filter(unfinished => {
       const [parent, name] = split(unfinished.name)
-      return parent === folder && mayRemove(name)
+      return parent === folder && mayRemove(name, name)
     })
     for (const unfinished of doomed) this.#unfinished.delete(unfinished)
     return doomed.length

@@ -3,7 +3,7 @@
  * which calls are delayed, fail or lose their answer. The disk tells a witness what really happened to it.
  */
 import { MillraceError } from '../../base/errors.ts'
-import type { ObjectWriter, SnapshotStore, StoredObject } from '../../store/contract.ts'
+import type { MayRemove, ObjectWriter, SnapshotStore, StoredObject } from '../../store/contract.ts'
 import { MemoryStore } from '../../store/memory/index.ts'
 import { PLANTED, type Outside } from './outside.ts'
 import type { Owner } from './scheduler.ts'
@@ -107,7 +107,7 @@ export class SimulatedStore implements SnapshotStore {
     return this.call(`remove ${name}`, () => this.disk.remove(name))
   }
 
-  removeTemporary(folder: string, mayRemove: (name: string) => boolean): Promise<number> {
+  removeTemporary(folder: string, mayRemove: MayRemove): Promise<number> {
     return this.call(`remove temporary ${folder}`, () => this.disk.removeTemporary(folder, mayRemove))
   }
 

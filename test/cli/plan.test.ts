@@ -127,3 +127,27 @@ test('a start from another job or a folder is planned as run would take it over'
     assert.equal(await starts(sandbox, flags), true, flags)
   }
 })
+
+test('where a schema comes for keys and values that had none, what is said depends on them, as the start does', async () => {
+  for (const [keys, isFit] of [
+    ["'integer'", true],
+    ["'string'", false],
+  ] as const) {
+    const keyed = FIRST.replace('keyBy(i => i % 10)', `keyBy(i => i % 10, { schema: { type: ${keys} } })`)
+    const sandbox = changed(keyed.replace('note: value()', "note: value({ schema: { type: 'integer' } })"))
+    const { code, stdout } = await sandbox.run('plan shop.ts')
+    assert.equal(code, 0)
+    assert.ok(
+      stdout.endsWith(
+        '\naccepted, if all keys and values fit their new schema: run checks them one by one as it loads them\n',
+      ),
+      stdout,
+    )
+    const { entries } = await sandbox.json('plan shop.ts')
+    assert.deepEqual(
+      entries.map(({ checks }: any) => checks),
+      [[], ['keys'], [], ['values'], []],
+    )
+    assert.equal(await starts(sandbox), isFit)
+  }
+})

@@ -47,8 +47,7 @@ export function describePlan(plan: StartPlan): Answer {
       : snapshot === null
         ? `${job} would start fresh\n`
         : `${job} would start from ${snapshot}: ${changeText('parallelism', parallelism)}, ${changeText('max parallelism', maxParallelism)}, about ${formatBytes(bytesToRead)} to read\n`
-  const verdict =
-    decision === 'finished' ? '' : isAccepted ? 'accepted: run would go on with it\n' : `${refusalText(restore)}\n`
+  const verdict = decision === 'finished' ? '' : isAccepted ? `${acceptedText(restore)}\n` : `${refusalText(restore)}\n`
   return {
     json: {
       job,
@@ -74,6 +73,13 @@ function changeText(what: string, { before, after }: Change): string {
   return before === after ? `${what} ${after}` : `${what} ${before} -> ${after}`
 }
 
+function acceptedText({ entries }: RestorePlan): string {
+  const checked = ['keys', 'values'].filter(each => entries.some(({ checks }) => checks?.some(check => check === each)))
+  return checked.length === 0
+    ? 'accepted: run would go on with it'
+    : `accepted, if all ${checked.join(' and ')} fit their new schema: run checks them one by one as it loads them`
+}
+
 function refusalText({ entries }: RestorePlan): string {
   return entries.some(({ verdict }) => verdict === 'refused')
     ? 'REFUSED: run would not start from it'
@@ -81,7 +87,7 @@ function refusalText({ entries }: RestorePlan): string {
 }
 
 function entryAsJson(entry: PlanEntry, { manifest, execution }: StartPlan) {
-  const { verdict, operator, what, state, id, from, reason } = entry
+  const { verdict, operator, what, state, id, from, reason, checks } = entry
   const origin = manifest?.operators.find(({ name }) => name === from)
   const node = execution.job.graph.nodes.find(({ name }) => name === operator)
   const parallelism = {
@@ -104,6 +110,7 @@ function entryAsJson(entry: PlanEntry, { manifest, execution }: StartPlan) {
     id: id ?? null,
     from: from ?? null,
     reason: reason ?? null,
+    checks: checks ?? [],
     parallelism,
     ...(what === 'source' && { splits: origin?.source?.splits ?? [] }),
     ...(what === 'sink' && { uncommitted: origin?.sink?.committables.length ?? 0 }),

@@ -7,21 +7,24 @@ export interface FormChange {
   readonly refusals: readonly string[]
   readonly changes: readonly string[]
   readonly converts: boolean
+  /** What is looked at one by one as it is loaded, so that only then it is known whether it can be. */
+  readonly checks: readonly ('keys' | 'values')[]
 }
 
-const SAME: FormChange = { refusals: [], changes: [], converts: false }
+const SAME: FormChange = { refusals: [], changes: [], converts: false, checks: [] }
 
 /** `wanted` undefined: of a state of the engine's own. `keys`: of the operator's, for state that has some. */
 export function formChange(
   before: StoredForm,
   wanted: WantedForm | undefined,
-  { refusals, changes }: FormChange = SAME,
+  { refusals, changes, checks }: FormChange = SAME,
 ): FormChange {
   const values = wanted === undefined ? SAME : valueChange(valueReading({ version: 1, ...before }, wanted), wanted)
   return {
     refusals: [...refusals, ...values.refusals],
     changes: [...changes, ...values.changes],
     converts: values.converts,
+    checks: [...checks, ...values.checks],
   }
 }
 
@@ -33,15 +36,16 @@ function valueChange(reading: ValueReading, { version }: WantedForm): FormChange
       return {
         ...SAME,
         changes: ['its values had no schema, and are checked against the new one when they are loaded'],
+        checks: ['values'],
       }
     case 'evolved': {
       const { changes, convert } = reading.evolution
-      return { refusals: [], changes, converts: convert !== undefined }
+      return { ...SAME, changes, converts: convert !== undefined }
     }
     case 'migrated':
-      return { refusals: [], changes: [`migrated from version ${reading.from} to ${version}`], converts: true }
+      return { ...SAME, changes: [`migrated from version ${reading.from} to ${version}`], converts: true }
     case 'refused':
-      return { refusals: reading.reasons, changes: [], converts: false }
+      return { ...SAME, refusals: reading.reasons }
   }
 }
 
@@ -49,9 +53,13 @@ function valueChange(reading: ValueReading, { version }: WantedForm): FormChange
 export function keyChange(before: Json = null, after: Json = null): FormChange {
   if (after === null) return SAME
   if (before === null)
-    return { ...SAME, changes: ['its keys had no schema, and are checked against the new one when they are loaded'] }
+    return {
+      ...SAME,
+      changes: ['its keys had no schema, and are checked against the new one when they are loaded'],
+      checks: ['keys'],
+    }
   const { refusals, changes, convert } = evolveSchema(before, after)
   const all = convert === undefined ? refusals : [...refusals, 'would have to be converted']
   const worded = (texts: readonly string[]) => texts.map(text => `its keys: ${text}`)
-  return { refusals: worded(all), changes: worded(changes), converts: false }
+  return { ...SAME, refusals: worded(all), changes: worded(changes) }
 }

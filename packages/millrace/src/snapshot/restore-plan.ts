@@ -14,7 +14,7 @@ import { assert } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import type { WantedForm } from '../codec/index.ts'
-import { formChange, keyChange } from './form-change.ts'
+import { formChange, keyChange, type FormChange } from './form-change.ts'
 import type { Manifest, OperatorSnapshot, StoredForm } from './manifest-types.ts'
 
 /** States of a job as plain data; the graph describes itself so. */
@@ -52,6 +52,8 @@ export interface PlanEntry {
   readonly reason: string | undefined
   /** Its values are others after the restore, so that the next checkpoint must hold all of them. */
   readonly converts?: true
+  /** What only its loading tells whether it can be taken over: it is checked against a schema that it did not have. */
+  readonly checks?: FormChange['checks']
 }
 
 export interface RestorePlan {
@@ -247,14 +249,23 @@ function stateEntries(
     if (before === undefined) return { ...added(operator, state.name), id: holding === 'keyed' ? takeId() : undefined }
     const reason = refusal(before, holding, state.kind)
     if (reason !== undefined) return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason }
-    const { refusals, changes, converts } = formChange(before, state.values, holding === 'keyed' ? keys : undefined)
+    const { refusals, changes, converts, checks } = formChange(
+      before,
+      state.values,
+      holding === 'keyed' ? keys : undefined,
+    )
     if (refusals.length > 0)
       return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason: refusals.join('; ') }
     const entry = { ...taken(operator, origin!, state.name), id: before.id }
     if (changes.length === 0) return entry
     const renamed = entry.reason === undefined ? [] : [entry.reason]
-    const migrated = { ...entry, verdict: 'migrated', reason: [...renamed, ...changes].join('; ') } as const
-    return converts ? { ...migrated, converts } : migrated
+    return {
+      ...entry,
+      verdict: 'migrated',
+      reason: [...renamed, ...changes].join('; '),
+      ...(converts && { converts }),
+      ...(checks.length > 0 && { checks }),
+    }
   })
   const names = new Set(operator.states.map(({ name }) => name))
   const reason = `'${operator.name}' has no such state any more`
@@ -280,7 +291,7 @@ function removedEntries(origin: OperatorSnapshot): PlanEntry[] {
 
 function removedSource(origin: OperatorSnapshot): PlanEntry {
   const count = origin.source!.splits.length
-  const reason = `the job has no such source any more; the positions of its ${count} splits would be lost`
+  const reason = `the job has no such source any more; ${count === 1 ? 'the position of its 1 split' : `the positions of its ${count} splits`} would be lost`
   return {
     verdict: 'dropped',
     what: 'source',
@@ -304,7 +315,10 @@ function removedSink(origin: OperatorSnapshot): PlanEntry[] {
 }
 
 function uncommitted(origin: OperatorSnapshot): string {
-  return `${origin.sink!.committables.length} pieces of its output wait for their commit`
+  const count = origin.sink!.committables.length
+  return count === 1
+    ? '1 piece of its output waits for its commit'
+    : `${count} pieces of its output wait for their commit`
 }
 
 function droppedState(origin: OperatorSnapshot, state: string, id: number | undefined, reason: string): PlanEntry {

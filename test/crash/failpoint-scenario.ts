@@ -13,6 +13,8 @@ export type FailpointDoom = Extract<Doom, { readonly at: Failpoint }>
 
 /** Failpoints that only a start passes which has a past to restore, or one to move aside. */
 const AFTER_A_CRASH: readonly Failpoint[] = ['restore.after-load']
+/** Only a start that has records of runs to remove: those of a few that died before they had made anything. */
+const AFTER_FUTILE_STARTS: readonly Failpoint[] = ['sweep.before-run-delete', 'sweep.after-run-delete']
 const IN_A_FRESH_START: readonly Failpoint[] = ['sink.before-supersede', 'sink.after-supersede']
 /** Somewhere in the middle of a run, with output committed and a snapshot to go on from. */
 const EARLIER_DEATH: Doom = { at: 'checkpoint.after-commit', pass: 3 }
@@ -23,6 +25,9 @@ export async function dieAt(job: CrashJob, dooms: readonly FailpointDoom[]): Pro
   const fresh = dooms.some(({ at }) => IN_A_FRESH_START.includes(at))
   const needsPast = fresh || AFTER_A_CRASH.includes(dooms[0].at)
   if (needsPast) await assertDies(job, dir, EARLIER_DEATH, {})
+  if (dooms.some(({ at }) => AFTER_FUTILE_STARTS.includes(at))) {
+    for (let start = 1; start <= 3; start += 1) await assertDies(job, dir, { at: 'run.after-publish' }, {})
+  }
   for (const doom of dooms) {
     await assertDies(job, dir, doom, {
       ...(IN_A_FRESH_START.includes(doom.at) && { fresh: true }),

@@ -43,6 +43,8 @@ export const FAILPOINTS = [
   'retention.after-manifest-delete',
   'sweep.before-delete',
   'sweep.after-delete',
+  'sweep.before-run-delete',
+  'sweep.after-run-delete',
   'merge.before-finish',
   'merge.after-finish',
   'end.before-record',

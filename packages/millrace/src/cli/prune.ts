@@ -79,7 +79,12 @@ async function planOf(store: SnapshotStore, job: string, last: number): Promise<
     snapshots.forEach(({ kind, id }, i) => reasons.set(formatSnapshotId(kind, id), verdicts[i].reason))
     return verdicts
   }
-  const options = { folder: new ManifestFolder(store, job), decide, liveSegments: new Set<string>(), leftovers: true }
+  const options = {
+    folder: new ManifestFolder(store, job),
+    decide,
+    liveSegments: new Set<string>(),
+    leftovers: { runs },
+  }
   return { ...(await planSweep(store, { ...options, token: LARGEST_NUMBER })), reasons, options }
 }
 

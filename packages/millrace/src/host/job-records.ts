@@ -97,7 +97,7 @@ export class JobRecords {
       folder: this.folder,
       decide: snapshots => decideRetention(snapshots, this.runs, policy),
       liveSegments: this.segments.live,
-      leftovers,
+      ...(leftovers && { leftovers: { runs: this.runs } }),
     })
     if (report.stopped !== undefined) {
       const { file, error } = report.stopped

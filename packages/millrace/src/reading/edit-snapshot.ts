@@ -81,7 +81,9 @@ async function editInJob(place: SnapshotPlace, request: EditRequest): Promise<Ed
     const delta = await writeDelta(snapshot, request, store, segmentName(lock.token, 1), id)
     if (delta === undefined) return undefined
     await lock.confirm()
-    return { ...(await publish(snapshot.manifest, delta, store, { id, token: lock.token })), isFinished }
+    // The id is one of the newest run's, which may have made nothing since it began from this snapshot.
+    const { run } = runs.at(-1)!
+    return { ...(await publish(snapshot.manifest, delta, store, { id, token: lock.token, run })), isFinished }
   } finally {
     clearInterval(renewal)
     await lock.release()
@@ -208,7 +210,7 @@ async function publish(
   from: Manifest,
   { segment, puts, deletes }: Delta,
   store: SnapshotStore,
-  made: Pick<Manifest, 'id' | 'token'>,
+  made: Pick<Manifest, 'id' | 'token'> & Partial<Pick<Manifest, 'run'>>,
 ): Promise<Omit<EditedSnapshot, 'isFinished'>> {
   const manifest: Manifest = {
     ...from,

@@ -18,10 +18,10 @@ import { isMillraceError } from '../base/errors.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { ancestry } from './lineage.ts'
 import { ManifestFolder } from './manifest-folder.ts'
-import { encodeManifest } from './manifest.ts'
+import { encodeManifest, readManifest } from './manifest.ts'
 import type { AdoptedSnapshot, Manifest, OperatorSnapshot, SegmentRef } from './manifest-types.ts'
 import { manifestName, type SnapshotId } from './object-names.ts'
-import { nextCheckpointId, nextLineage, nextRun } from './recover.ts'
+import { newestRunOf, nextCheckpointId, nextLineage, nextRun } from './recover.ts'
 import { publishRunEnd, publishRunRecord, readRuns, type OutputSpan } from './run-record.ts'
 import { damaged } from './sealed-json.ts'
 
@@ -94,7 +94,7 @@ async function adoptSnapshot({ store, manifest }: AdoptionSource, target: Adopti
   const file = manifestName(adopted)
   if ((await target.store.publish(file, encodeManifest(adopted))) === 'exists')
     throw damaged(file, 'exists, though no run of this job can have made it')
-  await recordRun(adopted, past, target)
+  await recordRun(adopted, newestRunOf(runs), past, target)
   return {
     from,
     snapshot: { kind: adopted.kind, id: adopted.id },
@@ -105,8 +105,12 @@ async function adoptSnapshot({ store, manifest }: AdoptionSource, target: Adopti
 }
 
 /** Output that the state is the sum of. What the other folder cannot tell, as one without runs, counts from the beginning. */
-async function outputBefore(store: SnapshotStore, { job, run, id, runId }: Manifest): Promise<readonly OutputSpan[]> {
-  return ancestry(await readRuns(store, job), run, id, runId).output
+async function outputBefore(store: SnapshotStore, manifest: Manifest): Promise<readonly OutputSpan[]> {
+  const { job, run, id, runId } = manifest
+  const runs = await readRuns(store, job)
+  // While it is there its run's record is, too: what was read is not the rest of what a sweep has just removed.
+  await readManifest(store, job, manifestName(manifest))
+  return ancestry(runs, run, id, runId).output
 }
 
 /** All or none. */
@@ -139,7 +143,12 @@ export function withoutForeignOutput(manifest: Manifest, job: string): Manifest 
   return { ...manifest, operators }
 }
 
-async function recordRun(adopted: Manifest, past: readonly OutputSpan[], target: AdoptionTarget): Promise<void> {
+async function recordRun(
+  adopted: Manifest,
+  follows: number,
+  past: readonly OutputSpan[],
+  target: AdoptionTarget,
+): Promise<void> {
   const { store, job, token, nowMs, millrace } = target
   const { run, runId, lineage, id, maxParallelism, forkedFrom } = adopted
   await target.confirm()
@@ -149,6 +158,7 @@ async function recordRun(adopted: Manifest, past: readonly OutputSpan[], target:
     token,
     runId,
     lineage,
+    follows,
     start: { kind: 'adopted', from: forkedFrom!, past },
     firstCheckpointId: id,
     startedAtMs: nowMs,

@@ -64,6 +64,19 @@ async function flip(store: SnapshotStore, name: string, at: number): Promise<voi
 const gist = ({ findings }: FsckReport): unknown[] =>
   findings.map(({ severity, file, code, snapshots }) => [severity, file, code, ...snapshots])
 
+test('an end without a record below the newest run is an orphan, of the newest it is damage', async () => {
+  const store = memoryStorage().job('job')
+  await putRuns(store, [sampleRunFacts(1, {}, {}), sampleRunFacts(2, {}, {})])
+  await store.remove('runs/000001.json')
+  const severities = async () => (await fsck(store, 'job')).findings.map(({ file, severity }) => [file, severity])
+  assert.deepEqual(await severities(), [['runs/000001.end.json', 'orphan']])
+  await store.remove('runs/000002.json')
+  assert.deepEqual(await severities(), [
+    ['runs/000001.end.json', 'orphan'],
+    ['runs/000002.json', 'damage'],
+  ])
+})
+
 test('an orderly job is intact', async () => {
   const store = await makeJob()
   const files: string[] = []

@@ -134,8 +134,12 @@ function manifestFindings(
 }
 
 function runFindings(runs: readonly RunFacts[]): FsckFinding[] {
-  return runs.flatMap(({ run, record, end }) => [
-    ...(isMillraceError(record) ? [damage(runName(run), record.code, record.message)] : []),
+  return runs.flatMap(({ run, record, end }, index): FsckFinding[] => [
+    ...(isMillraceError(record, 'OBJECT_MISSING') && index < runs.length - 1
+      ? [orphan(runEndName(run), 'left by a process that had been replaced; the next run sweeps it')]
+      : isMillraceError(record)
+        ? [damage(runName(run), record.code, record.message)]
+        : []),
     ...(isMillraceError(end) ? [damage(runEndName(run), end.code, end.message)] : []),
   ])
 }

@@ -335,10 +335,18 @@ test('ids go on above every name, readable or not, and above what was deleted', 
   assert.equal(nextCheckpointId([sampleRunFacts(1, {}, end)], [snapshot(3, 1)]), 22)
 })
 
+test('invariant 7: a stray is nothing to go on from, though it is named', () => {
+  const runs = [sampleRunFacts(1), sampleRunFacts(2, { firstCheckpointId: 2, ...restored(1, 1) })]
+  const manifests = [snapshot(1, 1), snapshot(2, 1), snapshot(3, 2)]
+  refuses('SNAPSHOT_NOT_FOUND', /chk-2 was written by a process that had been replaced/, () =>
+    decide(runs, manifests, { from: parseSnapshotRef('chk-2') }),
+  )
+})
+
 test('when the newest run record or its end cannot be read, only --from and --fresh start', () => {
   const unreadable: RunFacts[][] = [
     [sampleRunFacts(1), { run: 2, record: broken, end: undefined }],
-    [sampleRunFacts(1), { ...sampleRunFacts(2), end: broken }],
+    [sampleRunFacts(1), { ...sampleRunFacts(2, { firstCheckpointId: 2 }), end: broken }],
   ]
   for (const runs of unreadable) {
     refuses('SNAPSHOT_DAMAGED', /newest run \(2\).*bytes are wrong/, () => decide(runs, [snapshot(1, 1)]))
@@ -452,13 +460,11 @@ describe('recover', () => {
     for (const { record } of records) assert.ok('runId' in record && record.runId === 'aaaaaaaa')
     const past = ancestry(records, 4)
     assert.deepEqual(
-      past.links.map(({ run, from, through }) => [run, from, through]),
-      [
-        [4, 5, Infinity],
-        [3, 3, 4],
-        [2, 1, 2],
-      ],
+      [past.since, past.output, records.map(({ record }) => 'follows' in record && record.follows)],
+      [1, [{ runId: 'aaaaaaaa', from: 1, through: Infinity }], [0, 1, 2, 3]],
     )
-    assert.equal(past.includes({ id: 3, run: 2 }), false)
+    const made = { kind: 'checkpoint', runId: 'aaaaaaaa' } as const
+    assert.equal(past.includes({ ...made, id: 3, run: 2 }), false)
+    assert.equal(past.includes({ ...made, id: 2, run: 2 }), true)
   })
 })

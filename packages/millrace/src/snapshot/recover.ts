@@ -14,7 +14,7 @@ import { type Ancestry, ancestry, isStray, recordsByRun } from './lineage.ts'
 import { isDamage, ManifestFolder, type ManifestFile, type SnapshotFacts } from './manifest-folder.ts'
 import { readManifest } from './manifest.ts'
 import type { Manifest, SnapshotKind } from './manifest-types.ts'
-import { readRuns, type RestoredSnapshot, type RunEnd, type RunFacts, type RunRecord } from './run-record.ts'
+import { readRuns, type Past, type RestoredSnapshot, type RunEnd, type RunFacts, type RunRecord } from './run-record.ts'
 import { openSegment, verifySegment } from './segment-reader.ts'
 import { formatSnapshotId, type SnapshotRef } from './snapshot-id.ts'
 
@@ -50,6 +50,7 @@ export interface FreshStart extends NewRun {
 export interface RestoringStart extends NewRun {
   readonly kind: 'restore'
   readonly snapshot: RestoredSnapshot
+  readonly past: Past
   readonly file: string
   readonly createdAtMs: number
   /** Newer snapshots of the same past that cannot be used, newest first: to be reported loudly. */
@@ -64,6 +65,7 @@ export interface SkippedSnapshot {
 
 interface NewRun {
   readonly run: number
+  readonly follows: number
   /** Undefined: make a new one. */
   readonly inheritedRunId: string | undefined
   readonly lineage: number
@@ -124,11 +126,13 @@ export function nextLineage(runs: readonly RunFacts[], manifests: readonly Manif
 
 function restoringStart(facts: StartFacts, chosen: Readable, skipped: readonly SkippedSnapshot[]): RestoringStart {
   const { kind, id, run, runId, lineage, createdAtMs } = chosen.facts
+  const { since, output } = ancestry(facts.runs, run, id, runId)
   return {
     ...newRun(facts, lineage),
     kind: 'restore',
     inheritedRunId: runId,
     snapshot: { kind, id, run },
+    past: { since, output },
     file: chosen.file,
     createdAtMs,
     skipped,
@@ -138,6 +142,7 @@ function restoringStart(facts: StartFacts, chosen: Readable, skipped: readonly S
 function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 'inheritedRunId'> {
   return {
     run: nextRun(runs, manifests),
+    follows: newestRunOf(runs),
     lineage,
     previousLineage: previousLineageOf(runs, lineage),
     firstCheckpointId: nextCheckpointId(runs, manifests),
@@ -149,10 +154,15 @@ function previousLineageOf(runs: readonly RunFacts[], lineage: number): number |
   return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
 }
 
+/** 0: none. */
+export function newestRunOf(runs: readonly RunFacts[]): number {
+  return runs.at(-1)?.run ?? 0
+}
+
 /** The run after all that ever were, also one that died between its adopted snapshot and its record. */
 export function nextRun(runs: readonly RunFacts[], manifests: readonly ManifestFile[]): number {
   const makers = manifests.filter(isReadable).map(({ facts }) => facts.run)
-  return Math.max(0, ...runs.map(({ run }) => run), ...makers) + 1
+  return Math.max(newestRunOf(runs), ...makers) + 1
 }
 
 /** The id after all that ever were: of manifests by their names alone, of those gone since by what the runs say. */
@@ -203,7 +213,14 @@ function named(facts: StartFacts, ref: SnapshotRef): Readable {
     )
   }
   if (!isReadable(found)) throw found.facts
+  if (isStray(facts.runs, found.facts)) throw strayNamed(found.facts)
   return found
+}
+
+function strayNamed({ kind, id }: SnapshotFacts): MillraceError {
+  const name = formatSnapshotId(kind, id)
+  const message = `${name} was written by a process that had been replaced, and what it holds was never committed, so nothing goes on from it`
+  return new MillraceError('SNAPSHOT_NOT_FOUND', message, { context: { id } })
 }
 
 function isInPast(past: Ancestry, manifest: ManifestFile): boolean {
@@ -312,13 +329,17 @@ export function runRecordOf(
   decision: FreshStart | RestoringStart,
   made: Pick<RunRecord, 'job' | 'token' | 'runId' | 'startedAtMs' | 'millrace' | 'maxParallelism'>,
 ): Omit<RunRecord, 'format' | 'version'> {
-  const { run, lineage, firstCheckpointId, inheritedRunId } = decision
+  const { run, follows, lineage, firstCheckpointId, inheritedRunId } = decision
   return {
     ...made,
     run,
+    follows,
     runId: inheritedRunId ?? made.runId,
     lineage,
     firstCheckpointId,
-    start: decision.kind === 'fresh' ? { kind: 'fresh' } : { kind: 'restored', snapshot: decision.snapshot },
+    start:
+      decision.kind === 'fresh'
+        ? { kind: 'fresh' }
+        : { kind: 'restored', snapshot: decision.snapshot, past: decision.past },
   }
 }

@@ -90,12 +90,9 @@ export function periodicSavepointDueMs(
   everyMs: number,
 ): number {
   const made = snapshots.filter(snapshot => snapshot.lineage === lineage && isPeriodic(snapshot))
-  const starts = [...recordsByRun(runs).values()].filter(record => record.lineage === lineage)
-  const from =
-    made.length > 0
-      ? Math.max(...made.map(({ createdAtMs }) => createdAtMs))
-      : Math.min(...starts.map(({ startedAtMs }) => startedAtMs))
-  return from + everyMs
+  const first = [...recordsByRun(runs).values()].find(record => record.lineage === lineage)
+  assert(first !== undefined, 'the run has begun')
+  return Math.max(...(made.length > 0 ? made.map(({ createdAtMs }) => createdAtMs) : [first.startedAtMs])) + everyMs
 }
 
 /**

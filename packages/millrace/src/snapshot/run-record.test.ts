@@ -76,6 +76,36 @@ test('invariant 7: a run number that is taken means fenced', async () => {
   assert.deepEqual(facts, { run: 1, record: sampleRun(1), end: undefined })
 })
 
+test('invariant 7: a run number below the newest means fenced, though its record was removed, and leaves nothing', async () => {
+  const store = makeStore()
+  await publishRunRecord(store, sampleRun(3))
+  await assert.rejects(publishRunRecord(store, sampleRun(2)), error => isMillraceError(error, 'FENCED'))
+  assert.deepEqual(
+    (await readRuns(store, 'job')).map(({ run }) => run),
+    [3],
+  )
+})
+
+test('records that are removed while they are read are read anew, with what has begun since', async () => {
+  const store = makeStore()
+  for (const run of [1, 2]) await publishRunRecord(store, sampleRun(run))
+  const list = store.list.bind(store)
+  store.list = async folder => {
+    const listed = await list(folder)
+    store.list = list
+    await publishRunRecord(store, sampleRun(3))
+    await store.remove('runs/000002.json')
+    return listed
+  }
+  assert.deepEqual(
+    (await readRuns(store, 'job')).map(({ run, record }) => [run, isMillraceError(record)]),
+    [
+      [1, false],
+      [3, false],
+    ],
+  )
+})
+
 test('how a run ended is said once', async () => {
   const store = makeStore()
   assert.equal(await publishRunEnd(store, sampleEnd(1, { end: 'finished' })), true)
@@ -84,7 +114,7 @@ test('how a run ended is said once', async () => {
 
 test('runs are read oldest first; one that cannot be read is a fact, a failing store an error', async () => {
   const store = makeStore()
-  for (const run of [10, 2, 1]) await publishRunRecord(store, sampleRun(run))
+  for (const run of [1, 2, 10]) await publishRunRecord(store, sampleRun(run))
   await publishRunEnd(store, sampleEnd(2, { end: 'cancelled' }))
   await store.replace('runs/000010.json', new Uint8Array([1, 2, 3]))
   await publishRunEnd(store, sampleEnd(11))

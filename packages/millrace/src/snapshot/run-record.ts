@@ -4,9 +4,10 @@
  *     runs/000007.json       created if absent: two processes cannot start as the same run
  *     runs/000007.end.json   created if absent: how a run ended is said once, before anything of it is deleted
  *
- * Both are sealed JSON. They are never deleted: with them alone it is known which snapshot descends from which.
+ * Both are sealed JSON. With them it is known which snapshot descends from which. A record says the whole past of its run, and which run
+ * came before, so that it can be read without the records of those: they go when nothing needs them (run-retention.ts).
  */
-import { MillraceError } from '../base/errors.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { Fields } from './fields.ts'
@@ -30,6 +31,8 @@ export interface RunRecord {
   /** 8 hexadecimal digits: random per fresh start, inherited by every run that goes on from one. */
   readonly runId: string
   readonly lineage: number
+  /** The newest run that had a record when this one began; 0: none did. Records of early versions do not say. */
+  readonly follows?: number
   readonly start: RunStart
   /** Ids of this run's snapshots begin here; no snapshot of an earlier run that counts has this id or a higher one. */
   readonly firstCheckpointId: number
@@ -44,8 +47,16 @@ export interface RunRecord {
  */
 export type RunStart =
   | { readonly kind: 'fresh' }
-  | { readonly kind: 'restored'; readonly snapshot: RestoredSnapshot }
+  | { readonly kind: 'restored'; readonly snapshot: RestoredSnapshot; readonly past?: Past }
   | { readonly kind: 'adopted'; readonly from: AdoptedSnapshot; readonly past: readonly OutputSpan[] }
+
+/** What a run descends from. Records of early versions do not say it; there the records of the runs before tell. */
+export interface Past {
+  /** Snapshots of this folder that belong to it have this id or a higher one; output with lower ids was prepared in other folders. */
+  readonly since: number
+  /** All output that belongs to it, newest first. */
+  readonly output: readonly OutputSpan[]
+}
 
 /** Output that was prepared for these checkpoints, from … through, under a run id. */
 export interface OutputSpan {
@@ -102,9 +113,16 @@ export async function publishRunRecord(
   failpoint('run.before-publish')
   const outcome = await store.publish(runName(record.run), encodeRunRecord(record))
   failpoint('run.after-publish')
-  if (outcome === 'created') return
+  if (outcome === 'created' && !(await isOvertaken(store, record.run))) return
+  if (outcome === 'created') await store.remove(runName(record.run))
   const message = `run ${record.run} of '${record.job}' was started by another process meanwhile, so this one stops`
   throw new MillraceError('FENCED', message, { context: { run: record.run } })
+}
+
+/** The name may have been free only because later runs had cleared up. The newest record is never removed, so it shows that. */
+async function isOvertaken(store: SnapshotStore, run: number): Promise<boolean> {
+  const names = (await store.list(RUNS)).map(({ name }) => parseRunName(name))
+  return names.some(parsed => parsed !== undefined && !parsed.end && parsed.run > run)
 }
 
 /** How a run ended becomes durable. The first word counts: false when it was said already. */
@@ -117,22 +135,32 @@ export async function publishRunEnd(store: SnapshotStore, end: Omit<RunEnd, 'for
 
 /** Every run of the job, oldest first. One that cannot be read is a fact too; only a failing store throws. */
 export async function readRuns(store: SnapshotStore, job: string): Promise<RunFacts[]> {
-  const numbers = new Set<number>()
-  const ended = new Set<number>()
-  for (const { name } of await store.list(RUNS)) {
-    const parsed = parseRunName(name)
-    if (parsed === undefined) continue
-    numbers.add(parsed.run)
-    if (parsed.end) ended.add(parsed.run)
+  for (let attempt = 1; ; attempt++) {
+    const { facts, isTorn } = await readListedRuns(store, job)
+    if (!isTorn || attempt === READ_ATTEMPTS) return facts
   }
-  const runs = [...numbers].toSorted((a, b) => a - b)
-  return Promise.all(
-    runs.map(async run => ({
+}
+
+/** How often it is listed anew when a running job begins runs and removes records meanwhile. */
+const READ_ATTEMPTS = 5
+
+async function readListedRuns(store: SnapshotStore, job: string): Promise<{ facts: RunFacts[]; isTorn: boolean }> {
+  const listed = (await store.list(RUNS)).flatMap(({ name }) => parseRunName(name) ?? [])
+  const begun = new Set(listed.filter(({ end }) => !end).map(({ run }) => run))
+  const ended = new Set(listed.filter(({ end }) => end).map(({ run }) => run))
+  const numbers = [...new Set([...begun, ...ended])].toSorted((a, b) => a - b)
+  const facts = await Promise.all(
+    numbers.map(async run => ({
       run,
       record: await factOf(() => readRunRecord(store, job, run)),
       end: ended.has(run) ? await factOf(() => readRunEnd(store, job, run)) : undefined,
     })),
   )
+  const isTorn = facts.some(
+    ({ run, record, end }) =>
+      (begun.has(run) && isMillraceError(record, 'OBJECT_MISSING')) || isMillraceError(end, 'OBJECT_MISSING'),
+  )
+  return { facts, isTorn }
 }
 
 async function readRunRecord(store: SnapshotStore, job: string, run: number): Promise<RunRecord> {
@@ -159,6 +187,7 @@ export function decodeRunRecord(bytes: Uint8Array, expected: Expected): RunRecor
   fields.integer('startedAtMs')
   fields.text('millrace')
   fields.integer('maxParallelism', 1)
+  if (fields.has('follows')) fields.integer('follows', 0, expected.run - 1)
   checkStart(fields.object('start'), firstCheckpointId, expected.run)
   return object as unknown as RunRecord
 }
@@ -168,15 +197,24 @@ function checkStart(start: Fields, firstCheckpointId: number, run: number): void
   if (kind === 'restored') {
     const snapshot = start.object('snapshot')
     snapshot.oneOf('kind', ['checkpoint', 'savepoint'])
-    snapshot.integer('id', 1, firstCheckpointId - 1)
+    const id = snapshot.integer('id', 1, firstCheckpointId - 1)
     snapshot.integer('run', 1, run - 1)
+    if (start.has('past')) {
+      const past = start.object('past')
+      past.integer('since', 1, id)
+      checkSpans(past.objects('output'))
+    }
   }
   if (kind === 'adopted') {
     checkAdopted(start.object('from'))
-    for (const span of start.objects('past')) {
-      checkRunId(span)
-      span.integer('through', span.integer('from', 1))
-    }
+    checkSpans(start.objects('past'))
+  }
+}
+
+function checkSpans(spans: readonly Fields[]): void {
+  for (const span of spans) {
+    checkRunId(span)
+    span.integer('through', span.integer('from', 1))
   }
 }
 

@@ -5,13 +5,22 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { type Failpoint, onFailpoint } from '../base/failpoint.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
-import { putSnapshots, restored, sampleManifest, sampleRunFacts, sampleSegment } from '../testing/snapshot-samples.ts'
+import {
+  putRuns,
+  putSnapshots,
+  restored,
+  sampleManifest,
+  sampleRun,
+  sampleRunFacts,
+  sampleSegment,
+} from '../testing/snapshot-samples.ts'
 import { fsck } from './fsck.ts'
 import { ManifestFolder } from './manifest-folder.ts'
 import { encodeManifest } from './manifest.ts'
 import { manifestName } from './object-names.ts'
+import { decideStart, runRecordOf } from './recover.ts'
 import { decideRetention } from './retention.ts'
-import type { RunFacts } from './run-record.ts'
+import { publishRunEnd, publishRunRecord, readRuns, type RunFacts } from './run-record.ts'
 import { sealJson } from './sealed-json.ts'
 import { sweep, type SweepOptions, type SweepReport } from './sweep.ts'
 
@@ -116,7 +125,7 @@ test('invariant 7: only files with the own token or a lower one are deleted', as
     await (await store.create(`segments/${token}-2.seg`)).write(new Uint8Array(1))
     await (await store.create(`locks/lock-${token}`)).write(new Uint8Array(1))
   }
-  const report = await run(store, { leftovers: true })
+  const report = await run(store, { leftovers: { runs: [] } })
   assert.deepEqual(await names(store), [
     'locks/lock-10',
     'locks/lock-5',
@@ -136,7 +145,7 @@ test('invariant 7: a sweeper that is not the owner any more deletes nothing', as
   const before = await names(store)
   const confirm = (): Promise<void> =>
     Promise.reject(new MillraceError('FENCED', `${store.location} has another owner`))
-  await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: true }), error =>
+  await assert.rejects(run(store, { confirm, decide: keepFrom(2), leftovers: { runs: [] } }), error =>
     isMillraceError(error, 'FENCED'),
   )
   await assert.rejects(run(store, { confirm }), error => isMillraceError(error, 'FENCED'))
@@ -156,7 +165,7 @@ for (const [what, change] of unreadable) {
     await store.publish('segments/5-9.seg', new Uint8Array(1))
     await store.replace(manifestName(checkpoint(2)), change(encodeManifest(checkpoint(2))))
     const before = await names(store)
-    const report = await run(store, { decide: keepFrom(3), leftovers: true })
+    const report = await run(store, { decide: keepFrom(3), leftovers: { runs: [] } })
     assert.equal(report.stopped?.file, 'manifests/chk-000000000002.json')
     assert.equal(report.stopped.error.code, what.includes('newer') ? 'SNAPSHOT_VERSION' : 'SNAPSHOT_DAMAGED')
     assert.deepEqual(await names(store), before)
@@ -332,4 +341,63 @@ test('files and bytes stay bounded over 10,000 checkpoints with a ladder, savepo
   assert.ok(most.bytes <= snapshots * 8 * 100, JSON.stringify(most))
   const report = await fsck(store, 'job', { verify: (from, ref) => from.read(ref.file) })
   assert.deepEqual([report.findings, report.checked.manifests], [[], 12])
+})
+
+const runFiles = async (store: FaultyStore): Promise<string[]> => (await store.list('runs')).map(({ name }) => name)
+
+test('records of runs that nothing needs go, the end of each before its beginning, and what dies in between is done by the next sweep', async () => {
+  const facts = [1, 2, 3, 4].map(run =>
+    sampleRunFacts(run, { follows: run - 1, firstCheckpointId: run }, { lastCheckpointId: 0 }),
+  )
+  for (let death = 1; death <= 8; death += 1) {
+    const store = makeStore()
+    await putRuns(store, facts)
+    let passed = 0
+    onFailpoint(() => {
+      if (++passed === death) throw new Error('died')
+    })
+    await run(store, { leftovers: { runs: facts } }).catch((error: Error) => assert.equal(error.message, 'died'))
+    onFailpoint(undefined)
+    const left = await runFiles(store)
+    assert.ok(!left.includes('000002.end.json') || left.includes('000002.json'))
+    await run(store, { leftovers: { runs: await readRuns(store, 'job') } })
+    assert.deepEqual(await runFiles(store), ['000001.end.json', '000001.json', '000004.end.json', '000004.json'])
+  }
+})
+
+test('1,000 starts leave a bounded number of files of runs', async () => {
+  const store = makeStore()
+  const folder = new ManifestFolder(store, 'job')
+  let most = 0
+  for (let start = 1; start <= 1000; start += 1) {
+    const { manifests } = await folder.read()
+    const facts = { job: 'job', runs: await readRuns(store, 'job'), manifests, sinksRetract: true }
+    const decision = decideStart(facts, { fresh: start % 50 === 0 })
+    assert.ok(decision.kind !== 'finished')
+    const record = runRecordOf(decision, { ...sampleRun(decision.run), token: start })
+    await publishRunRecord(store, record)
+    const runs = await readRuns(store, 'job')
+    const { previousLineage } = decision
+    const retain = { last: 3, hourly: 0, daily: 0 }
+    const policy = { retain, keepSavepoints: Infinity, previousLineage, pinned: [] }
+    const decide: SweepOptions['decide'] = snapshots => decideRetention(snapshots, runs, policy)
+    await run(store, { token: start, folder, decide, leftovers: { runs } })
+    // Every third crashes before it has made anything.
+    if (start % 3 !== 0) {
+      const { runId, lineage, firstCheckpointId: id } = record
+      await putSnapshots(store, [sampleManifest({ id, run: record.run, runId, lineage, token: start })])
+      const end = {
+        job: 'job',
+        run: record.run,
+        end: 'stopped',
+        atMs: 0,
+        lastCheckpointId: id,
+        retained: true,
+      } as const
+      await publishRunEnd(store, end)
+    }
+    most = Math.max(most, (await runFiles(store)).length)
+  }
+  // Two runs for each of up to 5 manifests, and those of lineages; each with its end.
+  assert.ok(most <= 2 * (2 * 5 + 4), `${most} files`)
 })

@@ -1,5 +1,6 @@
 /**
- * Mark and sweep of a job's folder: manifests that retention drops, then segments that no manifest names.
+ * Mark and sweep of a job's folder: manifests that retention drops, then segments that no manifest names, then what starts and crashes
+ * left.
  *
  * Ownership is reachability: a segment lives while a manifest names it. What protects one that no manifest names yet:
  * - `liveSegments` holds every segment from before it is created until the manifest that names it is published (or it is given up),
@@ -15,7 +16,19 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { failpoint } from '../base/failpoint.ts'
 import type { SnapshotStore, StoredObject } from '../store/contract.ts'
 import type { FolderListing, ManifestFile, ManifestFolder, SnapshotFacts } from './manifest-folder.ts'
-import { LOCKS, lockName, MANIFESTS, parseLockName, parseSegmentName, RUNS, SEGMENTS } from './object-names.ts'
+import {
+  LOCKS,
+  lockName,
+  MANIFESTS,
+  parseLockName,
+  parseSegmentName,
+  runEndName,
+  runName,
+  RUNS,
+  SEGMENTS,
+} from './object-names.ts'
+import type { RunFacts } from './run-record.ts'
+import { neededRuns } from './run-retention.ts'
 
 export interface SweepOptions {
   readonly token: number
@@ -27,13 +40,14 @@ export interface SweepOptions {
   readonly decide: (snapshots: readonly SnapshotFacts[]) => readonly { readonly keep: boolean }[]
   /** Names like `segments/3-17.seg`. May change while the sweep runs, under the rule above. */
   readonly liveSegments: ReadonlySet<string>
-  /** Also clear what crashes left: temporary files and old locks. Once per start is enough. */
-  readonly leftovers?: boolean
+  /** Also clear what starts and crashes left: records of these runs, temporary files, old locks. Once per start is enough. */
+  readonly leftovers?: { readonly runs: readonly RunFacts[] }
 }
 
 export interface SweepReport {
   readonly removedManifests: readonly string[]
   readonly removedSegments: readonly string[]
+  readonly removedRuns: readonly number[]
   readonly removedLocks: readonly string[]
   readonly removedTemporaries: number
   readonly freedBytes: number
@@ -45,8 +59,9 @@ export interface SweepReport {
 export interface SweepPlan {
   readonly manifests: readonly DroppedManifest[]
   readonly segments: readonly StoredObject[]
-  /** With `leftovers`: temporary files of writes that were cut off. Old locks go too, which are not worth a word. */
+  /** With `leftovers`: temporary files of writes that were cut off. Old locks and records go too, which are not worth a word. */
   readonly temporaries: readonly Temporary[]
+  readonly kept: readonly SnapshotFacts[]
   /** The manifest that could not be read: nothing may be deleted. */
   readonly stopped: SweepReport['stopped']
 }
@@ -61,7 +76,8 @@ export type DroppedManifest = SnapshotFacts & { readonly file: string }
 
 /** @throws FENCED, and STORE_FAILED when the store does; what was not deleted then is found by the next sweep */
 export async function sweep(store: SnapshotStore, options: SweepOptions): Promise<SweepReport> {
-  const { manifests, segments, stopped } = await planSweep(store, { ...options, leftovers: false })
+  const { leftovers, ...plan } = options
+  const { manifests, segments, kept, stopped } = await planSweep(store, plan)
   if (stopped !== undefined) return { ...NOTHING, stopped }
   const removedManifests = await removeManifests(store, options, manifests)
   const removedSegments = await removeSegments(store, options, segments)
@@ -69,17 +85,24 @@ export async function sweep(store: SnapshotStore, options: SweepOptions): Promis
     ...manifests.map(({ manifestSizeBytes }) => manifestSizeBytes),
     ...segments.map(({ sizeBytes }) => sizeBytes),
   ]
-  const left = options.leftovers ? await removeLeftovers(store, options) : { removedLocks: [], removedTemporaries: 0 }
   return {
     removedManifests,
     removedSegments,
-    ...left,
+    removedRuns: leftovers === undefined ? [] : await removeRuns(store, options, leftovers.runs, kept),
+    ...(leftovers === undefined ? { removedLocks: [], removedTemporaries: 0 } : await removeLeftovers(store, options)),
     freedBytes: freed.reduce((sum, size) => sum + size, 0),
     stopped: undefined,
   }
 }
 
-const NOTHING = { removedManifests: [], removedSegments: [], removedLocks: [], removedTemporaries: 0, freedBytes: 0 }
+const NOTHING = {
+  removedManifests: [],
+  removedSegments: [],
+  removedRuns: [],
+  removedLocks: [],
+  removedTemporaries: 0,
+  freedBytes: 0,
+}
 
 /** Reads only. @throws STORE_FAILED */
 export async function planSweep(
@@ -90,7 +113,7 @@ export async function planSweep(
   const live = new Set(options.liveSegments)
   const listing = await options.folder.read()
   const stopped = unreadable(listing)
-  if (stopped !== undefined) return { manifests: [], segments: [], temporaries: [], stopped }
+  if (stopped !== undefined) return { manifests: [], segments: [], temporaries: [], kept: [], stopped }
 
   const { kept, dropped } = divide(listing, options.decide)
   const named = new Set(kept.flatMap(({ segments }) => segments.map(({ file }) => file)))
@@ -105,8 +128,8 @@ export async function planSweep(
       !options.liveSegments.has(file)
     )
   }
-  const temporaries = options.leftovers ? await findTemporaries(store, options) : []
-  return { manifests: dropped, segments: listed.filter(isGarbage), temporaries, stopped: undefined }
+  const temporaries = options.leftovers === undefined ? [] : await findTemporaries(store, options)
+  return { manifests: dropped, segments: listed.filter(isGarbage), temporaries, kept, stopped: undefined }
 }
 
 function divide(
@@ -163,6 +186,24 @@ async function removeSegments(
     failpoint('sweep.after-delete')
   }
   return files
+}
+
+/** After the manifests, so that no snapshot is ever without the records that it needs. A run without its end is none that needs one. */
+async function removeRuns(
+  store: SnapshotStore,
+  { confirm }: SweepOptions,
+  runs: readonly RunFacts[],
+  kept: readonly SnapshotFacts[],
+): Promise<number[]> {
+  const needed = neededRuns(runs, kept)
+  const spare = runs.filter(({ run }) => !needed.has(run))
+  if (spare.length > 0) await confirm()
+  for (const file of spare.flatMap(({ run }) => [runEndName(run), runName(run)])) {
+    failpoint('sweep.before-run-delete')
+    await store.remove(file)
+    failpoint('sweep.after-run-delete')
+  }
+  return spare.map(({ run }) => run)
 }
 
 /** Locks below the own one say nothing any more. */

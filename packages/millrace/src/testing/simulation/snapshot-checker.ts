@@ -6,10 +6,11 @@
  * - what a manifest names is there when it is published, and stays while it is named (no early sweep);
  * - from a manifest to the next one of the same past nothing is lost: splits, positions, watermarks only go forward, and a committable
  *   that is not named any more was committed;
- * - the newest snapshot of the last run's past is never removed, unless its run ended and said so.
+ * - the newest snapshot of the last run's past is never removed, unless its run ended and said so;
+ * - the record of the last run is never removed, nor one that a snapshot on the disk needs, nor one before its end.
  */
 import type { Manifest, SegmentRef } from '../../snapshot/manifest-types.ts'
-import { parseManifestName, parseRunName, RUNS, MANIFESTS, SEGMENTS } from '../../snapshot/object-names.ts'
+import { parseManifestName, parseRunName, runEndName, RUNS, MANIFESTS, SEGMENTS } from '../../snapshot/object-names.ts'
 import type { RunEnd, RunRecord } from '../../snapshot/run-record.ts'
 import type { DiskWitness } from './simulated-store.ts'
 
@@ -25,7 +26,10 @@ export class SnapshotChecker implements DiskWitness {
   readonly published = new Map<number, Manifest>()
   /** Those that are on the disk, by file. */
   readonly present = new Map<string, Manifest>()
+  /** Ever published, as `ends` are. */
   readonly runs = new Map<number, RunRecord>()
+  /** Files of runs that are on the disk. */
+  private readonly runFiles = new Set<string>()
   private readonly ends = new Map<number, RunEnd>()
   private readonly segments = new Set<string>()
   private readonly named = new Set<string>()
@@ -41,6 +45,7 @@ export class SnapshotChecker implements DiskWitness {
     else if (folder === MANIFESTS && parseManifestName(file) !== undefined) this.manifestCreated(name, parse(bytes!))
     else if (folder === RUNS) {
       const { run, end } = parseRunName(file)!
+      this.runFiles.add(name)
       if (end) this.ends.set(run, parse(bytes!))
       else this.runCreated(parse(bytes!))
     }
@@ -48,7 +53,7 @@ export class SnapshotChecker implements DiskWitness {
 
   removed(name: string): void {
     const [folder] = name.split('/')
-    if (folder === RUNS) this.violation(`${name} is removed`)
+    if (folder === RUNS) this.runRemoved(name)
     if (folder === SEGMENTS) {
       this.segments.delete(name)
       for (const [file, manifest] of this.present) {
@@ -62,6 +67,23 @@ export class SnapshotChecker implements DiskWitness {
     if (!this.isStray(manifest) && manifest.id === this.newest()?.id && !this.isGivenUp(manifest)) {
       this.violation(`${name} is removed, but it is the newest snapshot`)
     }
+  }
+
+  private runRemoved(name: string): void {
+    this.runFiles.delete(name)
+    const { run, end } = parseRunName(name.slice(RUNS.length + 1))!
+    if (run === this.lastRun()) this.violation(`${name} is removed, but it is of the last run`)
+    if (end) return
+    if (this.runFiles.has(runEndName(run))) this.violation(`${name} is removed before its end`)
+    for (const manifest of this.present.values()) {
+      const isNeeded = manifest.run === run || (manifest.run < run && this.runAfter(manifest.run) === run)
+      if (isNeeded && !this.isStray(manifest))
+        this.violation(`${name} is removed, but snapshot ${manifest.id} needs it`)
+    }
+  }
+
+  private runAfter(run: number): number {
+    return Math.min(...[...this.runs.keys()].filter(later => later > run))
   }
 
   isNamed(committable: string): boolean {
@@ -139,6 +161,8 @@ export class SnapshotChecker implements DiskWitness {
 
   private runCreated(record: RunRecord): void {
     const { run, start, firstCheckpointId } = record
+    // Where the record was removed, a process that had been replaced may create it again, and finds out.
+    if (run < this.lastRun()) return
     if (this.runs.has(run)) this.violation(`run ${run} begins twice`)
     this.runs.set(run, record)
     const before = this.newest(run)

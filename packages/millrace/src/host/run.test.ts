@@ -587,3 +587,27 @@ async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 200 && !condition(); turn++) await new Promise(resolve => setTimeout(resolve, 5))
   assert.ok(condition(), condition.toString())
 }
+
+test('several sources with several splits that have nothing to say let the slot sleep', async () => {
+  let reads = 0
+  const quiet: Source<number> = {
+    type: 'quiet',
+    bounded: false,
+    enumerate: async () => [1, 2, 3].map(id => ({ id: `${id}`, detail: null })),
+    open: async () => ({
+      read() {
+        reads++
+        return 'caught-up'
+      },
+      position: () => null,
+      close: async () => undefined,
+    }),
+  }
+  const job = defineJob('quiet', flow => {
+    for (const name of ['a', 'b', 'c']) flow.source(name, quiet).sink(`${name}-out`, blackhole())
+  })
+  const handle = await run(job)
+  await new Promise(resolve => setTimeout(resolve, 100))
+  await handle.cancel()
+  assert.ok(reads < 100, `${reads} reads`)
+})

@@ -249,7 +249,8 @@ function missingNewest(
   const last = Math.max(restored, end?.lastCheckpointId ?? 0)
   if (last === 0 || (chosen?.id ?? 0) >= last || candidates.some(({ id }) => id >= last)) return []
   const kind = start.kind === 'restored' && last === restored ? start.snapshot.kind : 'checkpoint'
-  return [{ kind, id: last, reason: 'its manifest is gone' }]
+  const wasGivenUp = end !== undefined && !end.retained
+  return [{ kind, id: last, reason: wasGivenUp ? 'it was deleted as the job was cancelled' : 'its manifest is gone' }]
 }
 
 function noneUsable(job: string, skipped: readonly SkippedSnapshot[]): MillraceError {

@@ -50,6 +50,7 @@ export class SourceTask {
   private readonly outputs: Outputs
   private readonly services: Services
   private readonly context: SourceContext
+  private readonly wakeSlotAt: SourceContext['wakeAt']
   private readonly host: SourceHost
   private readonly output: SourceOutput<unknown>
   /** Takes a record as the reader would hand it out. */
@@ -64,16 +65,30 @@ export class SourceTask {
   private quietReads = 0
   /** The reader asked to be called again at a time, in its last `read`. */
   private waitsForClock = false
+  /** The earliest time that a reader asked for since the last rest. */
+  private wakeAtMs = Infinity
+  /** Calls of `wake` so far, and before the reads in a row that found nothing. */
+  private wakes = 0
+  private wakesBefore = 0
+  /** No split is asked before this time or a wake: else sources that have nothing would keep each other busy. */
+  private restsUntilMs = -Infinity
   private openReaders: SplitTask[] = []
 
   constructor(node: SourceNode, outputs: Outputs, services: Services, context: SourceContext, host: SourceHost) {
     this.node = node
     this.outputs = outputs
     this.services = services
+    this.wakeSlotAt = timeMs => context.wakeAt(timeMs)
     this.context = {
       ...context,
+      wake: () => {
+        this.wakes++
+        this.restsUntilMs = -Infinity
+        context.wake()
+      },
       wakeAt: timeMs => {
         this.waitsForClock = true
+        this.wakeAtMs = Math.min(this.wakeAtMs, timeMs)
         context.wakeAt(timeMs)
       },
     }
@@ -158,7 +173,7 @@ export class SourceTask {
    */
   read(): 'progress' | 'turn' | 'waiting' | 'resting' | 'ended' {
     if (this.ended) return 'ended'
-    if (this.splits.length === 0) return 'resting'
+    if (this.splits.length === 0 || this.rests()) return 'resting'
     const split = this.splits[this.turn]
     if (split.ended) return this.passTurn()
     if (split.reader === undefined) {
@@ -184,9 +199,20 @@ export class SourceTask {
     this.passTurn(true)
     if (count > 0) return 'progress'
     // A split that has nothing does not speak for the others: rest only when each was asked in vain.
+    if (this.quietReads === 0) this.wakesBefore = this.wakes
     if (++this.quietReads < this.splits.filter(({ ended }) => !ended).length) return 'turn'
     this.quietReads = 0
+    if (this.wakes === this.wakesBefore) this.restsUntilMs = this.wakeAtMs
+    this.wakeAtMs = Infinity
     return 'resting'
+  }
+
+  private rests(): boolean {
+    const { nowMs } = this.services.clock
+    if (nowMs >= this.restsUntilMs || this.eventTimes.some(({ idleDueMs }) => idleDueMs <= nowMs)) return false
+    // The slot knows one time for all that it waits for.
+    if (this.restsUntilMs < Infinity) this.wakeSlotAt(this.restsUntilMs)
+    return true
   }
 
   private readSplit(reader: SplitReader<unknown>, budget: number): ReadResult {

@@ -1,6 +1,7 @@
 /** What is done to the processes of a simulation from outside: what users and operators do, and what befalls machines. */
 import type { MillraceError } from '../../base/errors.ts'
 import type { StartRequest } from '../../snapshot/recover.ts'
+import { formatSnapshotId } from '../../snapshot/snapshot-id.ts'
 import type { Disturbance } from './plan.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Simulation } from './simulation.ts'
@@ -43,6 +44,11 @@ export class Disturber {
         )
       case 'checkpoint':
         return this.call(process, () => this.checkpoint(process))
+      case 'savepoint':
+        // Checkpoints that are deleted leave an older savepoint to go on from, and a sink that cannot take back refuses that.
+        if (plan.checkpointing.onCancel === 'delete' && !plan.sinks.every(({ kind }) => kind === 'transactional'))
+          return
+        return this.call(process, () => this.savepoint(process))
       case 'slot death': {
         const slots = process.runningSlots()
         return slots.length === 0 ? undefined : chance.pick(slots).kill()
@@ -61,6 +67,13 @@ export class Disturber {
   private async checkpoint({ runner }: SimulatedProcess): Promise<void> {
     const id = await runner.checkpoint()
     if (!this.simulation.snapshots.published.has(id)) this.simulation.violation(`checkpoint ${id} was not published`)
+  }
+
+  private async savepoint({ runner }: SimulatedProcess): Promise<void> {
+    const { id } = await runner.savepoint()
+    const { published } = this.simulation.snapshots
+    const isThere = [...published.values()].some(each => formatSnapshotId(each.kind, each.id) === id)
+    if (!isThere) this.simulation.violation(`${id} was not published`)
   }
 
   /** What the program that runs the job may ask for once the job has started. */
@@ -83,7 +96,8 @@ export class Disturber {
     const { chance, plan, snapshots } = this.simulation
     const present = snapshots.past()
     if (present.length > 0 && chance.odds(plan.fromRate)) {
-      return { from: { kind: 'id', job: undefined, snapshot: { kind: 'checkpoint', id: chance.pick(present) } } }
+      const { kind, id } = snapshots.published.get(chance.pick(present))!
+      return { from: { kind: 'id', job: undefined, snapshot: { kind, id } } }
     }
     return chance.odds(plan.freshRate) ? { fresh: true } : {}
   }

@@ -45,6 +45,7 @@ export type Disturbance =
   | 'cancel'
   | 'rescale'
   | 'checkpoint'
+  | 'savepoint'
   | 'slot death'
   | 'intruder'
   | 'pause'
@@ -177,7 +178,7 @@ export function drawPlan(chance: Chance): Plan {
 /** What makes the job begin again from a snapshot is there mostly. */
 function drawDisturbances(chance: Chance): Disturbance[] {
   const restoring: readonly Disturbance[] = ['crash', 'slot death', 'rescale', 'stop']
-  const others: readonly Disturbance[] = ['checkpoint', 'cancel', 'intruder', 'pause', 'disk failure']
+  const others: readonly Disturbance[] = ['checkpoint', 'savepoint', 'cancel', 'intruder', 'pause', 'disk failure']
   return [...chance.some(restoring), ...chance.some(restoring), ...chance.some(others)]
 }
 

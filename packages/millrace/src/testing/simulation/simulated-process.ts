@@ -123,8 +123,9 @@ export class SimulatedProcess {
     if (event.type === 'progress') return
     const { scheduler } = this.simulation
     scheduler.note(`${this.owner.name}  ${describe(event)}`)
-    if (event.type === 'log' && /is skipped|nothing is cleared up/.test(event.message))
-      this.site.violation(event.message)
+    if (event.type === 'log' && /is skipped|nothing is cleared up/.test(event.message)) {
+      if (!event.message.includes('deleted as the job was cancelled')) this.site.violation(event.message)
+    }
     if (event.type === 'restarting') this.simulation.judgeEnd(event.error)
   }
 }

@@ -64,6 +64,7 @@ export class SnapshotChecker implements DiskWitness {
     const manifest = this.present.get(name)
     if (manifest === undefined) return
     this.present.delete(name)
+    if (manifest.kind === 'savepoint' && !this.isStray(manifest)) this.violation(`${name} is removed, a savepoint`)
     if (!this.isStray(manifest) && manifest.id === this.newest()?.id && !this.isGivenUp(manifest)) {
       this.violation(`${name} is removed, but it is the newest snapshot`)
     }
@@ -125,16 +126,19 @@ export class SnapshotChecker implements DiskWitness {
    * a run gave up at its end does not. That may have counted among the newest until then, so fewer may be left.
    */
   retentionProblem(retain: number): string | undefined {
-    const newestFirst = [...this.published.values()].filter(each => !this.isStray(each)).toSorted((a, b) => b.id - a.id)
+    const all = [...this.published.values()].filter(each => !this.isStray(each)).toSorted((a, b) => b.id - a.id)
+    const savepoints = all.filter(({ kind }) => kind === 'savepoint').map(({ id }) => id)
+    const newestFirst = all.filter(({ kind }) => kind === 'checkpoint')
     const counting = newestFirst.filter(each => !this.isGivenUp(each))
     const lineages = [...this.runs.values()].toSorted((a, b) => b.run - a.run).map(({ lineage }) => lineage)
     const previous = lineages.find(lineage => lineage !== lineages[0])
     const spare = counting.find(({ lineage }) => lineage === previous)
-    const may = new Set([...counting.slice(0, retain), spare].flatMap(each => each?.id ?? []))
-    const must = newestFirst.slice(0, retain).flatMap(each => (this.isGivenUp(each) ? [] : [each.id]))
+    const may = new Set([...savepoints, ...[...counting.slice(0, retain), spare].flatMap(each => each?.id ?? [])])
+    const recent = newestFirst.slice(0, retain).flatMap(each => (this.isGivenUp(each) ? [] : [each.id]))
+    const must = [...savepoints, ...recent]
     const left = this.usable()
     const isRight = left.every(id => may.has(id)) && must.every(id => left.includes(id))
-    return isRight ? undefined : `checkpoints ${left.join()} are left; of ${[...may].join()}, ${must.join()} must be`
+    return isRight ? undefined : `snapshots ${left.join()} are left; of ${[...may].join()}, ${must.join()} must be`
   }
 
   private manifestCreated(name: string, manifest: Manifest): void {
@@ -236,7 +240,8 @@ export class SnapshotChecker implements DiskWitness {
     return [...this.runs.values()].some(later => later.run > run && later.firstCheckpointId <= id)
   }
 
-  private isGivenUp({ run: maker, lineage }: Manifest): boolean {
+  private isGivenUp({ kind, run: maker, lineage }: Manifest): boolean {
+    if (kind === 'savepoint') return false
     return [...this.ends].some(([run, end]) => !end.retained && this.runs.get(run)!.lineage === lineage && maker <= run)
   }
 

@@ -231,7 +231,9 @@ describe('a start from another folder', () => {
     assert.equal(ended.code, 0, ended.stderr)
     assert.match(
       ended.stderr,
-      new RegExp(`^took over first/${names[0]} as chk-\\d+\nstarted from checkpoint chk-\\d+ `),
+      new RegExp(
+        `^took over first/${names[0]} of ${sandbox.path('moved')} as chk-\\d+\nstarted from checkpoint chk-\\d+ `,
+      ),
     )
     rmSync(sandbox.path('moved'), { recursive: true })
     assert.equal((await sandbox.json('fsck first')).intact, true)

@@ -48,6 +48,15 @@ test('savepoint pins a checkpoint under a label; snapshots shows it, and checkpo
   assert.match(stdout, /^SNAPSHOT +KIND .* LABEL\n/)
   assert.match(stdout, /\nsp-2 +savepoint .* before-the-upgrade\n/)
 
+  for (const args of ['run endless.ts --from', 'plan endless.ts --from', 'inspect']) {
+    const { code, stderr } = await sandbox.run(`${args} before-the-upgrade`)
+    assert.equal(code, 3, args)
+    assert.match(
+      stderr,
+      /^error SNAPSHOT_NOT_FOUND: 'before-the-upgrade' is the label of endless\/sp-2, .*\n +Say endless\/sp-2\./,
+    )
+  }
+
   const again = sandbox.start('run endless.ts --checkpoint-interval 1h --from sp-2')
   await again.until(/started from savepoint sp-2 /)
   assert.equal((await again.end('SIGINT')).code, 0)

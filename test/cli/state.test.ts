@@ -90,7 +90,11 @@ describe('state get', () => {
     )
     await refused('latest by-digit total {"a":1}', 2, /KEY \{"a":1\} is no key/)
     await refused('latest by-digit totl 3', 2, /has no state 'totl'; it has total, last, seen; did you mean 'total'\?/)
-    await refused('latest by-digits total 3', 2, /has no operator 'by-digits'.*did you mean 'by-digit'\?/)
+    await refused(
+      'latest by-digits total 3',
+      2,
+      /has no operator 'by-digits'.*did you mean 'by-digit'\?\n +See what there is with millrace inspect SNAPSHOT\.\n/,
+    )
     await refused('numbers/chk-9999 by-digit total 3', 3, /SNAPSHOT_NOT_FOUND.*has no chk-9999; it has/)
     await refused('nothing by-digit total 3', 3, /SNAPSHOT_NOT_FOUND: 'nothing' is not the name of a snapshot/)
   })

@@ -105,12 +105,13 @@ test('a second process for the same job is refused, naming process and host; ano
     second.stderr,
     new RegExp(`^error JOB_LOCKED: 'endless' is run by process ${running.child.pid} on ${hostname()}, since `),
   )
+  assert.equal(second.stderr.match(/--as/g)!.length, 1, second.stderr)
   const { jobs } = await sandbox.json('jobs')
   assert.equal(jobs[0].state, 'running')
   assert.equal(jobs[0].owner.pid, running.child.pid)
 
   const deletion = await sandbox.json('delete chk-1 --yes', 3)
-  assert.equal(deletion.error.code, 'JOB_LOCKED')
+  assert.deepEqual([deletion.error.code, deletion.error.hint], ['JOB_LOCKED', 'Stop that process first.'])
 
   const other = sandbox.start('run endless.ts --as other')
   await other.until(/fresh start/)

@@ -122,7 +122,7 @@ describe('keys', () => {
       'total',
       { count: -1, sum: 0 },
       'STATE_VALUE_INVALID',
-      /state 'total' of 'users' does not fit its schema: property 'count': -1 is below 0/,
+      /for key "ada" of state 'total' of 'users' does not fit its schema: property 'count': -1 is below 0/,
     )
     await refused('amounts', 5, 'USAGE', /of list state 'amounts' of 'users' must be an array/)
     await refused('byAmount', {}, 'USAGE', /must be a Map/)

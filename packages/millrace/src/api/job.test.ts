@@ -339,10 +339,16 @@ test('state declarations check their options', () => {
 
 test('a default must fit the schema of its state where that is checked', () => {
   const schema = z.object({ n: z.int() })
-  assert.deepEqual(value({ schema, default: { n: 1 } }).options.default, { n: 1 })
-  assert.throws(() => value({ schema, default: { n: 1.5 } }), {
-    code: 'STATE_VALUE_INVALID',
-    message: /default of value\(\).*property 'n' is 1\.5, not an integer/,
+  const described = (n: number) => () =>
+    graphOf(flow => {
+      const state = { held: value({ schema, default: { n } }) }
+      const keyed = flow.source('in', numbers).keyBy(i => i)
+      keyed.process('sums', { state, onRecord: () => undefined }).sink('out', out)
+    })
+  assert.doesNotThrow(described(1))
+  assert.throws(described(1.5), {
+    code: 'GRAPH_INVALID',
+    message: /^the default of state 'held' of 'sums' does not fit its schema: property 'n' is 1\.5, not an integer/,
   })
 })
 

@@ -3,7 +3,7 @@
  * the state's name. A declaration holds nothing; inside `onRecord` and `onTimer`, `ctx.state.cart` is the state of the current key.
  */
 import { MillraceError } from '../base/errors.ts'
-import { fixedSchemaOf, isSchema, misfitOf } from '../codec/index.ts'
+import { isSchema } from '../codec/index.ts'
 import type {
   AggregatingDeclaration,
   AggregatingState,
@@ -46,7 +46,7 @@ export interface DefaultedValueDeclaration<T> extends ValueDeclaration<T> {
  * are kept as without one and are not checked.
  * @param options `default`: what `get` returns while nothing is set; `ttl`; `schema`: a Standard JSON Schema (zod, valibot, arktype) or a
  *   plain JSON Schema
- * @throws OPTION_INVALID for a schema that is none, STATE_VALUE_INVALID for a default that does not fit it
+ * @throws OPTION_INVALID for a schema that is none. A default that does not fit it is GRAPH_INVALID once the job is described
  *
  * @example
  * state: { seat: value({ schema: z.object({ row: z.uint32(), price: z.number(), taken: z.boolean() }) }) }
@@ -54,7 +54,6 @@ export interface DefaultedValueDeclaration<T> extends ValueDeclaration<T> {
 export function value<T>(options: ValueStateOptions<T> & { readonly default: T }): DefaultedValueDeclaration<T>
 export function value<T>(options?: ValueStateOptions<T>): ValueDeclaration<T>
 export function value<T>(options: ValueStateOptions<T> = {}): ValueDeclaration<T> {
-  assertDefault(options)
   return { kind: 'value', options: checked(options, 'value') }
 }
 
@@ -106,16 +105,6 @@ export function assertAggregator(aggregator: Aggregator<any, any, any>, where: s
   const parts = aggregator as unknown as { readonly [part: string]: unknown }
   for (const part of ['create', 'add', 'result']) assertSynchronous(parts[part], `${part} of ${where}`)
   if (parts['merge'] !== undefined) assertSynchronous(parts['merge'], `merge of ${where}`)
-}
-
-function assertDefault({ schema, default: fallback }: ValueStateOptions<unknown>): void {
-  if (fallback === undefined || !isSchema(schema)) return
-  const fixed = fixedSchemaOf(schema)
-  const misfit = fixed && misfitOf(fixed, fallback)
-  if (misfit === undefined) return
-  throw new MillraceError('STATE_VALUE_INVALID', `the default of value() does not fit its schema: ${misfit.reason}`, {
-    context: { path: misfit.path },
-  })
 }
 
 /** @throws OPTION_INVALID */

@@ -9,7 +9,7 @@ import { lockClockOf, systemWorld } from '../host/world.ts'
 import { listSnapshots, type SnapshotListing } from '../snapshot/catalogue.ts'
 import type { SnapshotPlace } from '../reading/index.ts'
 import { ManifestFolder } from '../snapshot/manifest-folder.ts'
-import { formatSnapshotId, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
+import { formatSnapshotId, parseSnapshotRef, snapshotNotFound } from '../snapshot/snapshot-id.ts'
 import { sweep, type SweepReport } from '../snapshot/sweep.ts'
 import type { Answer } from './answer.ts'
 import { confirm } from './confirm.ts'
@@ -58,9 +58,8 @@ async function choose({ store, job, ref }: SnapshotPlace): Promise<Choice> {
   const all = await listSnapshots(store, job)
   const victim = all.find(({ kind, id }) => kind === snapshot.kind && id === snapshot.id)
   if (victim === undefined) {
-    const name = formatSnapshotId(snapshot.kind, snapshot.id)
-    const have = all.map(each => each.name).join(', ') || 'none'
-    throw new MillraceError('SNAPSHOT_NOT_FOUND', `job '${job}' has no ${name}; it has ${have}`, { context: { job } })
+    const have = all.map(({ name }) => name)
+    throw snapshotNotFound(job, formatSnapshotId(snapshot.kind, snapshot.id), have)
   }
   return { victim, isNext: victim === all.find(({ details }) => details?.standing === 'current') }
 }

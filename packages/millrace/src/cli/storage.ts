@@ -2,9 +2,10 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { MillraceError } from '../base/errors.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { closest } from '../host/closest.ts'
 import { placeOfPath, type SnapshotPlace } from '../reading/index.ts'
+import { labelMistaken } from '../snapshot/catalogue.ts'
 import { isSnapshotName, parseSnapshotRef } from '../snapshot/snapshot-id.ts'
 import type { Storage } from '../store/contract.ts'
 import { localStorage } from '../store/local/index.ts'
@@ -53,9 +54,14 @@ export function isFile(path: string): boolean {
 
 /** What SNAPSHOT means: a name in the storage, or a path. @throws SNAPSHOT_NOT_FOUND, JOB_NOT_FOUND, STORAGE_INVALID */
 export async function locateSnapshot(flags: StorageFlags, text: string): Promise<SnapshotPlace> {
-  if (!isSnapshotName(text)) return placeOfPath(text)
-  const ref = parseSnapshotRef(text) as SnapshotPlace['ref']
   const storage = await openStorage(flags)
+  if (!isSnapshotName(text)) {
+    return placeOfPath(text).catch(async (error: unknown) => {
+      const isNowhere = isMillraceError(error, 'SNAPSHOT_NOT_FOUND')
+      throw (isNowhere ? await labelMistaken(text, storage, await storage.jobs()) : undefined) ?? error
+    })
+  }
+  const ref = parseSnapshotRef(text) as SnapshotPlace['ref']
   const job = ref.job === undefined ? await onlyJob(storage, text) : await findJob(storage, ref.job)
   return { store: storage.job(job), job, ref }
 }

@@ -4,8 +4,10 @@
  */
 import { assert } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
+import { fixedSchemaOf, misfitOf } from '../codec/index.ts'
+import type { ValueStateOptions } from '../state/declarations.ts'
 import { assertOperatorName, assertOutputName, assertStateName } from './names.ts'
-import type { Edge, StreamGraph, StreamNode } from './stream-graph.ts'
+import type { Edge, KeyedBroadcastProcessNode, KeyedProcessNode, StreamGraph, StreamNode } from './stream-graph.ts'
 
 /** @throws GRAPH_INVALID, DUPLICATE_NAME, OPTION_INVALID */
 export function validateGraph(graph: StreamGraph): void {
@@ -41,8 +43,7 @@ const BROADCAST_STATES: readonly string[] = ['broadcast']
 
 function validateStates(node: StreamNode): void {
   if (node.kind === 'process') validateShape(node, node.state, OPERATOR_STATES, 'an operator that is not keyed')
-  if (node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess')
-    validateShape(node, node.state, KEYED_STATES, 'a keyed operator')
+  if (node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess') validateKeyedStates(node)
   if (node.kind !== 'keyedBroadcastProcess') return
   validateShape(node, node.broadcastState, BROADCAST_STATES, 'broadcastState')
   const both = Object.keys(node.broadcastState).find(name => Object.hasOwn(node.state, name))
@@ -50,6 +51,25 @@ function validateStates(node: StreamNode): void {
   throw new MillraceError(
     'GRAPH_INVALID',
     `'${node.name}' has '${both}' in state and in broadcastState; snapshots tell its states apart by name, so rename one`,
+  )
+}
+
+function validateKeyedStates(node: KeyedProcessNode | KeyedBroadcastProcessNode): void {
+  validateShape(node, node.state, KEYED_STATES, 'a keyed operator')
+  for (const [name, { options }] of Object.entries(node.state)) {
+    if ('default' in options && options.default !== undefined) validateDefault(node, name, options)
+  }
+}
+
+/** As `set` would check it. */
+function validateDefault({ name: operator }: StreamNode, state: string, options: ValueStateOptions<unknown>): void {
+  const row = options.schema && fixedSchemaOf(options.schema)
+  const misfit = row && misfitOf(row, options.default)
+  if (misfit === undefined) return
+  throw new MillraceError(
+    'GRAPH_INVALID',
+    `the default of state '${state}' of '${operator}' does not fit its schema: ${misfit.reason}`,
+    { context: { operator, state, path: misfit.path } },
   )
 }
 

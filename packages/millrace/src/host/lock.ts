@@ -90,7 +90,7 @@ export async function acquireLock(
       if (lock === undefined) continue
       return new HeldLock(store, clock, lock, leaseMs)
     }
-    if (owner.state === 'live' || !wait) throw jobLocked(job, owner, now)
+    if (owner.state === 'live' || !wait) throw jobLocked(options, owner, now)
     if (waiting?.token !== owner.token) {
       // A clock of another host that is ahead must not make this one wait longer than any lease lasts.
       waiting = { token: owner.token, leaseUntilMs: owner.untilMs, endMs: Math.min(owner.untilMs, now + leaseMs) }
@@ -98,7 +98,7 @@ export async function acquireLock(
         `'${job}' was last run by ${described(owner)}; waiting ${Math.ceil((waiting.endMs - now) / 1000)} s for its lease to run out`,
       )
     } else if (owner.untilMs > waiting.leaseUntilMs) {
-      throw jobLocked(job, owner, now)
+      throw jobLocked(options, owner, now)
     } else if (now >= waiting.endMs) {
       const lock = await takeToken(store, self, now, owner.token + 1, options)
       if (lock !== undefined) return new HeldLock(store, clock, lock, leaseMs)
@@ -276,11 +276,13 @@ class HeldLock implements JobLock {
   }
 }
 
-function jobLocked(job: string, owner: LockView, nowMs: number): MillraceError {
+/** Who does not wait does not want to run the job, so the advice of the error's page is not for them. */
+function jobLocked({ job, wait = true }: LockOptions, owner: LockView, nowMs: number): MillraceError {
   const { record, token } = owner
-  const message = `'${job}' is run by ${described(owner)}, since ${agoOf(record, nowMs)}. Stop that process, or run a second job under another name with --as.`
+  const message = `'${job}' is run by ${described(owner)}, since ${agoOf(record, nowMs)}`
   return new MillraceError('JOB_LOCKED', message, {
     context: { job, token, pid: record?.pid, host: record?.host, control: record?.control },
+    ...(!wait && { hint: 'Stop that process first.' }),
   })
 }
 

@@ -4,9 +4,10 @@
  */
 import { mkdir, open, readdir, rm, rmdir } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { messageOf, MillraceError } from '../base/errors.ts'
+import { messageOf, MillraceError, namedError } from '../base/errors.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import { MANIFESTS, SEGMENTS } from '../snapshot/object-names.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { writeSelfContained } from '../snapshot/self-contained.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import { LocalStore } from '../store/local/index.ts'
@@ -60,13 +61,20 @@ export class SavepointFolders {
         onProgress?.(fraction)
       }).catch(async (error: unknown) => {
         await release()
-        throw error
+        throw this.stillThere(savepoint, error)
       })
     return {
       path: folder,
       release,
       write: (savepoint, onProgress) => this.track(folder, write(savepoint, onProgress)),
     }
+  }
+
+  /** It was published in the job's folder before the copy began. */
+  private stillThere({ kind, id }: Manifest, cause: unknown): MillraceError {
+    const { code, message, hint, context } = namedError(cause)
+    const kept = `savepoint ${formatSnapshotId(kind, id)} itself was taken, and stays in ${this.options.store.location}`
+    return new MillraceError(code, `${message}; ${kept}`, { context, cause, ...(hint !== undefined && { hint }) })
   }
 
   /** Of those that are being written. */

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import type { AdoptionSource } from '../snapshot/adopt.ts'
-import { findSnapshot } from '../snapshot/catalogue.ts'
+import { findSnapshot, labelMistaken } from '../snapshot/catalogue.ts'
 import { parseManifestName } from '../snapshot/object-names.ts'
 import { isSnapshotName, parseSnapshotRef, type SnapshotRef } from '../snapshot/snapshot-id.ts'
 import type { Storage } from '../store/contract.ts'
@@ -25,7 +25,9 @@ export async function findStartPoint(from: string, storage: Storage, job: string
 }
 
 async function atPath(path: string, storage: Storage, job: string): Promise<StartPoint> {
-  const found = await snapshotAtPath(path)
+  const found = await snapshotAtPath(path).catch(async (error: unknown) => {
+    throw (await labelMistaken(path, storage, [job])) ?? error
+  })
   const isOwn = storage.kind === 'local' && isSameFolder(found.folder, join(storage.location, job))
   if (!isOwn) return { kind: 'other', find: () => readSnapshotFile(found) }
   const snapshot = parseManifestName(found.file.slice(found.file.indexOf('/') + 1))!

@@ -1,4 +1,5 @@
 /** A start from a snapshot of another folder: another job's, or one that was written to be moved. */
+import { dirname, join } from 'node:path'
 import { adopt, withoutForeignOutput, type AdoptionSource } from '../snapshot/adopt.ts'
 import { verifySnapshot } from '../snapshot/recover.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
@@ -17,8 +18,10 @@ export async function takeOver(
   { lock, segments }: JobRecords,
 ): Promise<void> {
   const { job, store, world, onEvent } = options
+  let folder = ''
   const findFitting = async (): Promise<AdoptionSource> => {
     const source = await find()
+    folder = source.store.location
     planOf(options, withoutForeignOutput(source.manifest, job))
     await verifySnapshot(source.store, source.manifest)
     return source
@@ -34,6 +37,8 @@ export async function takeOver(
     millrace: VERSION,
   })
   const name = `${from.job}/${formatSnapshotId(from.kind, from.id)}`
-  const message = `took over ${name} as ${formatSnapshotId(snapshot.kind, snapshot.id)}`
+  // A name says where it lies only in the own storage.
+  const isBeside = folder === join(dirname(store.location), from.job)
+  const message = `took over ${name}${isBeside ? '' : ` of ${folder}`} as ${formatSnapshotId(snapshot.kind, snapshot.id)}`
   onEvent({ type: 'log', level: 'info', message })
 }

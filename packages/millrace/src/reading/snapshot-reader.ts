@@ -41,7 +41,7 @@ export class SnapshotReader implements AsyncDisposable {
 
   /** @throws USAGE when it has none of that name */
   operator(name: string): OperatorReader {
-    return named(this.operators(), name, 'operator', this.name)
+    return named(this.operators(), name, 'operator', this.name, 'millrace inspect SNAPSHOT')
   }
 
   async close(): Promise<void> {
@@ -95,7 +95,7 @@ export class OperatorReader {
 
   /** @throws USAGE when it has none of that name */
   state(name: string): StateReader {
-    return named(this.states(), name, 'state', `operator '${this.name}'`)
+    return named(this.states(), name, 'state', `operator '${this.name}'`, 'millrace inspect SNAPSHOT OPERATOR')
   }
 }
 
@@ -109,14 +109,21 @@ function unknownKind(
   )
 }
 
-function named<T extends { readonly name: string }>(all: readonly T[], name: string, what: string, owner: string): T {
+function named<T extends { readonly name: string }>(
+  all: readonly T[],
+  name: string,
+  what: string,
+  owner: string,
+  command: string,
+): T {
   const found = all.find(each => each.name === name)
   if (found !== undefined) return found
   const names = all.map(each => each.name)
   const meant = closest(name, names)
   const have = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`
-  const hint = meant === undefined ? '' : `; did you mean '${meant}'?`
-  throw new MillraceError('USAGE', `${owner} has no ${what} '${name}'; ${have}${hint}`, {
-    context: { names: names },
+  const guess = meant === undefined ? '' : `; did you mean '${meant}'?`
+  throw new MillraceError('USAGE', `${owner} has no ${what} '${name}'; ${have}${guess}`, {
+    context: { names },
+    hint: `See what there is with ${command}.`,
   })
 }

@@ -6,7 +6,7 @@ import { ManifestFolder, type ManifestFile, type SnapshotFacts } from './manifes
 import { readManifest } from './manifest.ts'
 import type { Manifest, SnapshotKind } from './manifest-types.ts'
 import { readRuns, type RunFacts } from './run-record.ts'
-import { formatSnapshotId, type SnapshotRef } from './snapshot-id.ts'
+import { formatSnapshotId, snapshotNotFound, type SnapshotRef } from './snapshot-id.ts'
 
 export interface SnapshotListing {
   /** `chk-42` */
@@ -87,12 +87,31 @@ export async function findSnapshot(
       ? snapshots.find(({ details }) => details?.standing !== 'stray')
       : snapshots.find(({ kind, id }) => kind === ref.snapshot.kind && id === ref.snapshot.id)
   if (found !== undefined) return readManifest(store, job, found.file)
-  const name = ref.kind === 'latest' ? 'snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
-  const have = snapshots.slice(0, 5).map(snapshot => snapshot.name)
-  throw new MillraceError(
-    'SNAPSHOT_NOT_FOUND',
-    `job '${job}' has no ${name}; it has ${have.length === 0 ? 'none' : have.join(', ')}`,
+  const name = ref.kind === 'latest' ? 'current snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
+  throw snapshotNotFound(
+    job,
+    name,
+    snapshots.map(snapshot => snapshot.name),
   )
+}
+
+/** Of a text that names no snapshot: that one of the jobs has a snapshot of that label. By labels nothing is found: they may be given twice. */
+export async function labelMistaken(
+  text: string,
+  storage: Storage,
+  jobs: readonly string[],
+): Promise<MillraceError | undefined> {
+  for (const job of jobs) {
+    const snapshots = await listSnapshots(storage.job(job), job)
+    const labelled = snapshots.find(({ details }) => details?.label === text)
+    if (labelled === undefined) continue
+    const snapshot = `${job}/${labelled.name}`
+    return new MillraceError('SNAPSHOT_NOT_FOUND', `'${text}' is the label of ${snapshot}, and no name of a snapshot`, {
+      context: { label: text, snapshot },
+      hint: `Say ${snapshot}.`,
+    })
+  }
+  return undefined
 }
 
 function listingOf({ file, kind, id, facts }: ManifestFile, runs: readonly RunFacts[]): SnapshotListing {

@@ -175,12 +175,14 @@ test('--from says so when there is no such snapshot, it is damaged, or it belong
   const runs = [sampleRunFacts(1)]
   const manifests = [snapshot(1, 1), damaged(2)]
   const from = (name: string) => () => decide(runs, manifests, { from: parseSnapshotRef(name) })
-  refuses('SNAPSHOT_NOT_FOUND', /no chk-9; it has chk-1, chk-2/, from('chk-9'))
+  refuses('SNAPSHOT_NOT_FOUND', /no chk-9; it has chk-2, chk-1/, from('chk-9'))
   refuses('SNAPSHOT_NOT_FOUND', /no sp-1/, from('sp-1'))
   refuses('SNAPSHOT_DAMAGED', /bytes are wrong/, from('chk-2'))
   refuses('SNAPSHOT_DAMAGED', /bytes are wrong/, from('latest'))
   refuses('SNAPSHOT_WRONG_JOB', /'other'.*'job'/, from('other/chk-1'))
-  refuses('SNAPSHOT_NOT_FOUND', /it has none/, () => decide([], [], { from: parseSnapshotRef('latest') }))
+  refuses('SNAPSHOT_NOT_FOUND', /^job 'job' has no snapshots$/, () =>
+    decide([], [], { from: parseSnapshotRef('latest') }),
+  )
 })
 
 test('a job that finished does nothing until it is told otherwise', () => {
@@ -262,7 +264,7 @@ test('snapshots that a fallback skipped are not reported again by the run after'
 })
 
 test('when no snapshot is usable nothing starts', () => {
-  refuses('NO_USABLE_SNAPSHOT', /chk-2 \(its bytes are wrong\); chk-1/, () =>
+  refuses('NO_USABLE_SNAPSHOT', /: chk-2, chk-1 \(its bytes are wrong\)$/, () =>
     decide([sampleRunFacts(1)], [damaged(1), damaged(2)]),
   )
 })

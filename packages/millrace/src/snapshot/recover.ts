@@ -16,7 +16,7 @@ import { readManifest } from './manifest.ts'
 import type { Manifest, SnapshotKind } from './manifest-types.ts'
 import { readRuns, type Past, type RestoredSnapshot, type RunEnd, type RunFacts, type RunRecord } from './run-record.ts'
 import { openSegment, verifySegment } from './segment-reader.ts'
-import { formatSnapshotId, type SnapshotRef } from './snapshot-id.ts'
+import { formatSnapshotId, snapshotNotFound, type SnapshotRef } from './snapshot-id.ts'
 
 export interface StartFacts {
   readonly job: string
@@ -205,12 +205,9 @@ function named(facts: StartFacts, ref: SnapshotRef): Readable {
       ? facts.manifests.filter(manifest => !isReadable(manifest) || !isStray(facts.runs, manifest.facts)).at(-1)
       : facts.manifests.find(({ kind, id }) => kind === ref.snapshot.kind && id === ref.snapshot.id)
   if (found === undefined) {
-    const text = ref.kind === 'latest' ? 'a snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
-    const have = facts.manifests.slice(-5).map(({ kind, id }) => formatSnapshotId(kind, id))
-    throw new MillraceError(
-      'SNAPSHOT_NOT_FOUND',
-      `job '${facts.job}' has no ${text}; it has ${have.length === 0 ? 'none' : have.join(', ')}`,
-    )
+    const text = ref.kind === 'latest' ? 'current snapshot' : formatSnapshotId(ref.snapshot.kind, ref.snapshot.id)
+    const have = facts.manifests.toReversed().map(({ kind, id }) => formatSnapshotId(kind, id))
+    throw snapshotNotFound(facts.job, text, have)
   }
   if (!isReadable(found)) throw found.facts
   if (isStray(facts.runs, found.facts)) throw strayNamed(found.facts)
@@ -272,8 +269,11 @@ function fallbackRefused(job: string, chosen: Readable, skipped: readonly Skippe
   })
 }
 
+/** One damaged segment may be the reason of many. */
 function listed(skipped: readonly SkippedSnapshot[]): string {
-  return skipped.map(({ kind, id, reason }) => `${formatSnapshotId(kind, id)} (${reason})`).join('; ')
+  return [...Map.groupBy(skipped, ({ reason }) => reason)]
+    .map(([reason, all]) => `${all.map(({ kind, id }) => formatSnapshotId(kind, id)).join(', ')} (${reason})`)
+    .join('; ')
 }
 
 export interface RecoverOptions {

@@ -14,6 +14,15 @@ export function formatSnapshotId(kind: SnapshotKind, id: number): string {
   return `${prefixOf(kind)}-${id}`
 }
 
+/** `name`: of a snapshot, or what kind of one was looked for; `have`: what there is, the likeliest first. */
+export function snapshotNotFound(job: string, name: string, have: readonly string[]): MillraceError {
+  const message =
+    have.length === 0
+      ? `job '${job}' has no snapshots`
+      : `job '${job}' has no ${name}; it has ${have.slice(0, 5).join(', ')}`
+  return new MillraceError('SNAPSHOT_NOT_FOUND', message, { context: { job } })
+}
+
 const NAME = /^(?:([a-z0-9][a-z0-9._-]{0,63})\/)?(?:latest|(chk|sp)-0*([1-9]\d{0,14}))$/
 
 /** Whether the text names a snapshot of a job's folder in the storage, and so is no path. */

@@ -5,8 +5,11 @@ import type { Running, Sandbox } from '../../cli/sandbox.ts'
 export const RECORDS = 30_000
 const KEYS = 100
 
+/** What is left is read at once. */
+export const AT_ONCE = '--set params.rate=1000000'
+
 export interface Variant {
-  /** Records a second: two seconds for all. Undefined: as fast as they go. */
+  /** Records a second. Default: so few that the job is still running when it is asked for something. */
   readonly rate?: number
   /** How the counts are made. */
   readonly counts?: string
@@ -24,7 +27,7 @@ export interface Variant {
 export function job(
   sandbox: Sandbox,
   {
-    rate = RECORDS / 2,
+    rate = RECORDS / 30,
     counts = `'counts', count()`,
     before = '',
     after = '',
@@ -35,11 +38,11 @@ export function job(
   return sandbox.job(
     'counts.ts',
     `export default defineJob('counts', flow => {
-      flow.source('numbers', generator({ count: ${RECORDS}, rate: ${rate}, splits: 4, next: i => i }))${before}
+      flow.source('numbers', generator({ count: ${RECORDS}, rate: flow.params.rate, splits: 4, next: i => i }))${before}
         .keyBy(i => i % ${KEYS})
         .aggregate(${counts})${after}
         .sink('out', files.writeJson(flow.params.out))
-    }, { params: { out: '${out}' }, ${options} })`,
+    }, { params: { out: '${out}', rate: ${rate} }, ${options} })`,
   )
 }
 

@@ -17,7 +17,7 @@ import type { SlotSnapshot } from './mail.ts'
 /** What is known of an operator without asking its subtasks. */
 export type OperatorHead = Pick<
   OperatorSnapshot,
-  'name' | 'kind' | 'inputs' | 'parallelism' | 'states' | 'keySchema' | 'forms'
+  'name' | 'kind' | 'inputs' | 'parallelism' | 'states' | 'keySchema' | 'keyCode' | 'forms'
 >
 
 /** In watermarks, the one split of event time that comes after operators with state. No source has an empty name. */

@@ -29,9 +29,11 @@ import {
   type ExecutionPlan,
   type JobGraph,
   type StateInfo,
+  type StreamNode,
 } from '../graph/index.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
+import { keyCodeOf } from '../runtime/key-guard.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
 import { ancestry } from '../snapshot/lineage.ts'
 import { needsFullBase } from '../snapshot/manifest.ts'
@@ -284,6 +286,11 @@ function stateIds(plan: RestorePlan): { [operator: string]: { [state: string]: n
   return ids
 }
 
+function codeOf(node: StreamNode): { keyCode?: string } {
+  const keyCode = keyCodeOf(node)
+  return keyCode === undefined ? {} : { keyCode }
+}
+
 function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePlan): ManifestHead['operators'] {
   const ids = stateIds(plan)
   const nodes = new Map(graph.graph.nodes.map(node => [node.name, node]))
@@ -293,6 +300,7 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
     inputs: namedInputs(graph.graph, nodes.get(name)!),
     parallelism: subtasks[nodes.get(name)!.id],
     ...(keySchema !== undefined && { keySchema }),
+    ...codeOf(nodes.get(name)!),
     ...formsOf(states.filter(state => ids[name]?.[state.name] === undefined)),
     states: states.flatMap(({ name: state, kind: stateKind, values }): KeyedStateInfo[] => {
       const id = ids[name]?.[state]

@@ -32,7 +32,13 @@ export function startDelays({ initialDelayMs }: ResolvedRestart, nowMs: number):
 }
 
 /** Ends the job whatever the strategy: the next attempt could not be another one. */
-const FATAL: readonly string[] = ['FENCED', 'STORE_POISONED', 'GRAPH_NOT_DETERMINISTIC', 'CHECKPOINT_FAILED']
+const FATAL: readonly string[] = [
+  'FENCED',
+  'STORE_POISONED',
+  'GRAPH_NOT_DETERMINISTIC',
+  'STATE_INCOMPATIBLE',
+  'CHECKPOINT_FAILED',
+]
 
 /** `random` is a number in [0, 1). */
 export function decideRestart(

@@ -611,3 +611,39 @@ test('several sources with several splits that have nothing to say let the slot 
   await handle.cancel()
   assert.ok(reads < 100, `${reads} reads`)
 })
+
+test('keys of another type than those of the snapshot are refused where the key function has changed, and only there', async () => {
+  const storage = memoryStorage()
+  const jobOf = (first: number, keyBy: (i: number) => number | string | readonly number[]) =>
+    defineJob('keys', flow => {
+      flow
+        .source('in', generator({ next: i => first + i, rate: 10_000 }))
+        .keyBy(keyBy)
+        .aggregate('counts', count())
+        .sink('out', blackhole())
+    })
+  const begin = async (job: JobDefinition<any>) => {
+    const waiting = waitFor('progress', ({ progress }) => progress.sources[0].records > 0)
+    const handle = await run(job, { storage, ...FAST, onEvent: waiting.onEvent })
+    return { handle, waiting }
+  }
+  const mixed = (i: number) => (i === 5000 ? 'rare' : i)
+  const first = await begin(jobOf(0, mixed))
+  await first.waiting.promise
+  await first.handle.stop()
+
+  const changed = await begin(jobOf(0, i => `${i}`))
+  await assert.rejects(changed.handle.finished, {
+    code: 'STATE_INCOMPATIBLE',
+    message: /'counts': its keys were number/,
+  })
+  const tuples = await begin(jobOf(0, i => [i]))
+  await assert.rejects(tuples.handle.finished, { code: 'STATE_INCOMPATIBLE' })
+
+  const same = await begin(jobOf(4999, mixed))
+  await same.waiting.promise
+  await same.handle.stop()
+  const rewritten = await begin(jobOf(0, i => 2 * i))
+  await rewritten.waiting.promise
+  await rewritten.handle.stop()
+})

@@ -12,10 +12,11 @@ import {
   type SourceNode,
   type StreamNode,
 } from '../graph/index.ts'
-import type { StateBackend, StateId } from '../state/index.ts'
+import type { KeyedStates, StateBackend, StateId } from '../state/index.ts'
 import { filterLink, flatMapLink, mapLink, privateCopy, type Fail, type Input, type Push } from './chain.ts'
 import type { SlotExchange } from './exchange/index.ts'
 import { failure, promiseFailure } from './failure.ts'
+import type { KeyGuard } from './key-guard.ts'
 import { EventTimeOperator } from './operators/event-time.ts'
 import { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import { KeyedProcessOperator } from './operators/keyed-process.ts'
@@ -47,6 +48,8 @@ export interface BuildContext {
   readonly sourceHost: SourceHost
   sourceContext(operator: SourceNode): SourceContext
   sinkContext(operator: SinkNode): SinkContext
+  /** What looks at the keys of an operator, if something has to. */
+  keyGuard?(operator: StreamNode): KeyGuard | undefined
 }
 
 export function buildOperators(plan: ExecutionPlan, context: BuildContext): Operators {
@@ -67,6 +70,12 @@ class Builder {
   constructor(plan: ExecutionPlan, context: BuildContext) {
     this.plan = plan
     this.context = context
+  }
+
+  private keyedStates(node: StreamNode): KeyedStates {
+    const states = this.context.backend.keyedStates(node.name)
+    states.keys.guard = this.context.keyGuard?.(node)
+    return states
   }
 
   build(): Operators {
@@ -109,7 +118,7 @@ class Builder {
 
   /** The node's operator, as its producers see it: one input per edge. */
   private inputsOf(node: StreamNode): readonly Input[] {
-    const { services, backend } = this.context
+    const { services } = this.context
     const outputs = this.outputsOf(node)
     switch (node.kind) {
       case 'map':
@@ -133,17 +142,17 @@ class Builder {
         return [
           added(
             this.keyed,
-            new KeyedProcessOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services),
+            new KeyedProcessOperator(node, this.keyedStates(node), this.stateId(node), outputs, services),
           ),
         ]
       case 'keyedBroadcastProcess': {
-        const states = backend.keyedStates(node.name)
+        const states = this.keyedStates(node)
         const operator = new KeyedBroadcastProcessOperator(node, states, this.stateId(node), outputs, services)
         this.keyed.push(operator.keyed)
         return added(this.broadcasts, operator).inputs
       }
       case 'window':
-        return [new WindowOperator(node, backend.keyedStates(node.name), this.stateId(node), outputs, services)]
+        return [new WindowOperator(node, this.keyedStates(node), this.stateId(node), outputs, services)]
       case 'source':
         this.sources.push(
           new SourceTask(node, outputs, services, this.context.sourceContext(node), this.context.sourceHost),

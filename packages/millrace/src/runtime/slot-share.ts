@@ -16,6 +16,7 @@ import {
 import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot, StoredForm } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
 import { valueAdapter, type Adapt, type StateId } from '../state/index.ts'
+import { KeyGuard, keyCodeOf } from './key-guard.ts'
 import type { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import type { ProcessOperator } from './operators/process.ts'
 import type { KeyCheck, StateShare } from './restore.ts'
@@ -24,6 +25,7 @@ import type { SlotPlan } from './slot-plan.ts'
 export class SlotShare {
   private readonly plan: SlotPlan
   private readonly execution: ExecutionPlan
+  private readonly guards = new Map<string, KeyGuard>()
 
   constructor(plan: SlotPlan, execution: ExecutionPlan) {
     this.plan = plan
@@ -79,11 +81,23 @@ export class SlotShare {
     const checks = new Map<StateId, KeyCheck>()
     for (const node of this.execution.job.graph.nodes) {
       const restored = this.operator(node.name)
+      const guard = this.keyGuard(node)
+      if (guard !== undefined) for (const { id } of restored!.states) checks.set(id, key => guard.admit(key))
       const schema = keySchemaOf(node)
       if (restored === undefined || restored.keySchema !== undefined || schema === undefined) continue
       for (const { id } of restored.states) checks.set(id, key => assertKey(node.name, schema, key))
     }
     return checks.size === 0 ? undefined : checks
+  }
+
+  /** Where nothing says what keys are, and the function that makes them has changed. */
+  keyGuard(node: StreamNode): KeyGuard | undefined {
+    const restored = this.operator(node.name)
+    if (restored?.keyCode === undefined || restored.keySchema !== undefined || keySchemaOf(node) !== undefined) return
+    if (restored.keyCode === keyCodeOf(node)) return
+    const guard = this.guards.get(node.name) ?? new KeyGuard(node.name)
+    this.guards.set(node.name, guard)
+    return guard
   }
 
   /** How the values of an operator's state without keys are read; undefined: as they are. */

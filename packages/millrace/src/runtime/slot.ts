@@ -127,6 +127,7 @@ export class Slot {
       sourceHost,
       sourceContext: operator => contexts.ofSource(operator),
       sinkContext: operator => contexts.ofSink(operator),
+      keyGuard: operator => this.share.keyGuard(operator),
     })
   }
 

@@ -60,6 +60,8 @@ export interface OperatorSnapshot {
   readonly states: readonly KeyedStateInfo[]
   /** JSON Schema of its keys, where the job said it. */
   readonly keySchema?: Json
+  /** Another one when the function that makes its keys was. */
+  readonly keyCode?: string
   /** Of state without keys, operator and broadcast: what its values are, where there is something to say. By state name. */
   readonly forms?: { readonly [state: string]: StoredForm }
   /** Sources: every split with its position; the reading turns. */

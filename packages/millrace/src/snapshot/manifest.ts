@@ -162,6 +162,7 @@ function checkOperators(fields: Fields, file: string): void {
       if (state.has('ttlMs')) state.number('ttlMs', 1)
     }
     if (operator.has('keySchema')) operator.json('keySchema')
+    if (operator.has('keyCode')) operator.text('keyCode')
     if (operator.has('forms')) {
       const forms = operator.object('forms')
       for (const state of forms.names()) checkForm(forms.object(state))

@@ -13,6 +13,8 @@ export class KeyContext {
   group = 0
   identity: string | number | bigint | boolean = ''
   readonly maxParallelism: number
+  /** Looks at every key, if there is one. */
+  guard: { check(key: Key): void } | undefined
   private hashed = 0
   private located = 0
 
@@ -21,12 +23,14 @@ export class KeyContext {
   }
 
   bind(key: Key): void {
+    this.guard?.check(key)
     this.key = key
     this.version++
   }
 
   /** As `bind`, for a key whose hash is known already. */
   bindHashed(key: Key, hash: number): void {
+    this.guard?.check(key)
     this.key = key
     this.hash = hash
     this.group = keyGroupOfHash(hash, this.maxParallelism)

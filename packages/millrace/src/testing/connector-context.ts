@@ -42,7 +42,7 @@ export class SourceDriver implements SourceContext {
   }
 
   /**
-   * Reads until `wanted` records are there, or the split has ended or is caught up.
+   * Reads until `wanted` records are there, or the split has ended, or is caught up and has nothing new when it wanted to be read again.
    * @param onRead sees how many records each call handed out
    */
   async read<T>(
@@ -53,12 +53,17 @@ export class SourceDriver implements SourceContext {
     onRead?: (count: number) => void,
   ): Promise<ReadResult> {
     let result: ReadResult = 'more'
+    let isQuiet = false
     while (output.records.length < wanted) {
       const before = output.records.length
       result = reader.read(output, Math.min(step, wanted - before))
       onRead?.(output.records.length - before)
-      if (result === 'end' || result === 'caught-up') break
-      if (result === 'blocked') await this.untilWoken()
+      if (result === 'end') break
+      if (result === 'caught-up') {
+        if (this.wakeTimeMs === Infinity || (isQuiet && output.records.length === before)) break
+        isQuiet = true
+      } else isQuiet = false
+      if (result !== 'more') await this.untilWoken()
     }
     return result
   }

@@ -47,10 +47,10 @@ test('a generator without count never ends', async () => {
 test('a rate spreads the records over time and asks to be read when the next is due', async () => {
   const { readAt, wakes } = await openReader({ rate: 3 })
   assert.deepEqual(readAt(0), { result: 'more', count: 1 })
-  assert.deepEqual(readAt(0), { result: 'blocked', count: 0 })
-  assert.deepEqual(readAt(333), { result: 'blocked', count: 0 })
+  assert.deepEqual(readAt(0), { result: 'caught-up', count: 0 })
+  assert.deepEqual(readAt(333), { result: 'caught-up', count: 0 })
   assert.deepEqual(readAt(334), { result: 'more', count: 1 })
-  assert.deepEqual(readAt(334), { result: 'blocked', count: 0 })
+  assert.deepEqual(readAt(334), { result: 'caught-up', count: 0 })
   assert.deepEqual(wakes, [334, 334, 667])
 })
 

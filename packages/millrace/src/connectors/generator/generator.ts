@@ -95,7 +95,7 @@ class GeneratorReader<T> implements SplitReader<T> {
     const due = this.intervalMs === 0 ? maxRecords : Math.min(maxRecords, this.dueNow())
     if (due <= 0) {
       this.context.wakeAt(Math.ceil(this.baseMs + this.next * this.intervalMs))
-      return 'blocked'
+      return 'caught-up'
     }
     for (let made = 0; made < due && this.next < this.count; made++) {
       const i = this.next

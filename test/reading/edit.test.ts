@@ -10,6 +10,8 @@ import { FAILPOINTS, onFailpoint } from '../../packages/millrace/src/base/failpo
 import { listSnapshots } from '../../packages/millrace/src/snapshot/catalogue.ts'
 import { editSnapshot, type EditRequest, type SnapshotPlace } from '../../packages/millrace/src/reading/index.ts'
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
+import { recover, runRecordOf } from '../../packages/millrace/src/snapshot/recover.ts'
+import { publishRunRecord } from '../../packages/millrace/src/snapshot/run-record.ts'
 import { LocalStore } from '../../packages/millrace/src/store/local/index.ts'
 import { everyState, READINGS, runUntilRead, temporaryFolder } from './job.ts'
 
@@ -74,6 +76,18 @@ describe('keys', () => {
       Object.keys(was).filter(file => !file.includes('/locks/') && was[file] !== is[file]),
       [],
     )
+  })
+
+  test('belong to what the next run goes on from, also when the last one died before it had made a snapshot', async () => {
+    const { place } = copy()
+    const { store, job } = place
+    const { decision } = await recover(store, { job, request: {}, sinksRetract: true })
+    assert.ok(decision.kind === 'restore')
+    const made = { job, token: 9, runId: '0a1b2c3d', startedAtMs: 0, millrace: '0.1.0', maxParallelism: 128 }
+    await publishRunRecord(store, runRecordOf(decision, made))
+    const edited = await editSnapshot(place, edit('most', { set: [['new', 7]], delete: [] }))
+    const [newest] = await listSnapshots(store, job)
+    assert.deepEqual([newest.id, newest.details?.standing], [edited!.manifest.id, 'current'])
   })
 
   test('of a list get another list, of a map another map', async () => {

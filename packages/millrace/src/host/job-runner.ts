@@ -595,7 +595,7 @@ export class JobRunner {
   /** What this run was restored from stays until it has a snapshot of its own. */
   private sweepScope(leftovers: boolean, previousLineage = this.run?.previousLineage): SweepScope {
     const restored = this.attempt?.manifest
-    const pinnedId = restored?.id === this.facts.lastCheckpointId ? restored.id : undefined
+    const pinnedId = restored !== undefined && restored.id >= this.facts.lastCheckpointId ? restored.id : undefined
     return { pinnedId, previousLineage, leftovers }
   }
 

@@ -175,7 +175,8 @@ export class SnapshotChecker implements DiskWitness {
     const from = start.kind === 'restored' ? start.snapshot.id : undefined
     // The last run may have given its snapshots up when this one had read of it already.
     const isGivenUp = this.ends.get(this.lastRun(run))?.retained === false
-    if (from === before?.id || (isGivenUp && from === undefined)) return
+    const isSavepoint = from !== undefined && this.published.get(from)?.kind === 'savepoint'
+    if (from === before?.id || (isGivenUp && (from === undefined || isSavepoint))) return
     this.violation(`run ${run} begins from ${from}; the newest snapshot is ${before?.id}`)
   }
 

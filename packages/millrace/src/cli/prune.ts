@@ -6,11 +6,11 @@ import { acquireLock } from '../host/lock.ts'
 import { currentProcess } from '../host/process-identity.ts'
 import { lockClockOf, systemWorld } from '../host/world.ts'
 import { MillraceError } from '../base/errors.ts'
-import { recordsByRun } from '../snapshot/lineage.ts'
+import { previousLineage, recordsByRun } from '../snapshot/lineage.ts'
 import { ManifestFolder, type SnapshotFacts } from '../snapshot/manifest-folder.ts'
 import { LARGEST_NUMBER } from '../snapshot/object-names.ts'
 import { decideRetention, type RetentionReason, type RetentionVerdict } from '../snapshot/retention.ts'
-import { readRuns, type RunFacts } from '../snapshot/run-record.ts'
+import { readRuns } from '../snapshot/run-record.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { planSweep, sweep, type SweepPlan } from '../snapshot/sweep.ts'
 import type { SnapshotStore } from '../store/contract.ts'
@@ -73,7 +73,9 @@ async function planOf(store: SnapshotStore, job: string, last: number): Promise<
   const reasons = new Map<string, RetentionReason>()
   const retain = { last, hourly: 0, daily: 0 }
   // How many periodic savepoints stay is said where the job runs; savepoints go by name alone.
-  const policy = { retain, keepSavepoints: Infinity, previousLineage: previousLineage(runs), pinned: [] }
+  const newest = [...recordsByRun(runs).values()].at(-1)
+  const previous = newest && previousLineage(runs, newest.lineage)
+  const policy = { retain, keepSavepoints: Infinity, previousLineage: previous, pinned: [] }
   const decide = (snapshots: readonly SnapshotFacts[]): RetentionVerdict[] => {
     const verdicts = decideRetention(snapshots, runs, policy)
     snapshots.forEach(({ kind, id }, i) => reasons.set(formatSnapshotId(kind, id), verdicts[i].reason))
@@ -86,12 +88,6 @@ async function planOf(store: SnapshotStore, job: string, last: number): Promise<
     leftovers: { runs },
   }
   return { ...(await planSweep(store, { ...options, token: LARGEST_NUMBER })), reasons, options }
-}
-
-/** As the job's own next sweep sees it. */
-function previousLineage(runs: readonly RunFacts[]): number | undefined {
-  const lineages = [...recordsByRun(runs).values()].map(({ lineage }) => lineage)
-  return lineages.findLast(lineage => lineage !== lineages.at(-1))
 }
 
 const REASONS: { readonly [Reason in RetentionReason]?: string } = {

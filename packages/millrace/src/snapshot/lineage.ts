@@ -127,3 +127,9 @@ function isSpent(runs: readonly RunFacts[], maker: number): boolean {
 export function recordsByRun(runs: readonly RunFacts[]): Map<number, RunRecord> {
   return new Map(runs.flatMap(({ run, record }) => (isMillraceError(record) ? [] : [[run, record] as const])))
 }
+
+/** The lineage that ran last before this one. */
+export function previousLineage(runs: readonly RunFacts[], lineage: number): number | undefined {
+  const before = [...recordsByRun(runs).values()].filter(record => record.lineage !== lineage)
+  return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
+}

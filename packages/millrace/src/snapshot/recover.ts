@@ -10,7 +10,7 @@
  */
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { SnapshotStore } from '../store/contract.ts'
-import { type Ancestry, ancestry, isStray, recordsByRun } from './lineage.ts'
+import { type Ancestry, ancestry, isStray, previousLineage, recordsByRun } from './lineage.ts'
 import { isDamage, ManifestFolder, type ManifestFile, type SnapshotFacts } from './manifest-folder.ts'
 import { readManifest } from './manifest.ts'
 import type { Manifest, SnapshotKind } from './manifest-types.ts'
@@ -84,7 +84,7 @@ export function decideStart(facts: StartFacts, request: StartRequest): StartDeci
   if (newest === undefined) return startWithoutRuns(facts)
   const { record, end } = newestRun(facts, newest)
   if (end?.end === 'finished') {
-    return { kind: 'finished', end, previousLineage: previousLineageOf(facts.runs, record.lineage) }
+    return { kind: 'finished', end, previousLineage: previousLineage(facts.runs, record.lineage) }
   }
   return continueRun(facts, record, end)
 }
@@ -144,14 +144,9 @@ function newRun({ runs, manifests }: StartFacts, lineage: number): Omit<NewRun, 
     run: nextRun(runs, manifests),
     follows: newestRunOf(runs),
     lineage,
-    previousLineage: previousLineageOf(runs, lineage),
+    previousLineage: previousLineage(runs, lineage),
     firstCheckpointId: nextCheckpointId(runs, manifests),
   }
-}
-
-function previousLineageOf(runs: readonly RunFacts[], lineage: number): number | undefined {
-  const before = [...recordsByRun(runs).values()].filter(record => record.lineage !== lineage)
-  return before.toSorted((a, b) => a.run - b.run).at(-1)?.lineage
 }
 
 /** 0: none. */

@@ -9,6 +9,7 @@ import type { SourceOutput } from '../contract.ts'
 import { CsvRowParser } from './csv-row.ts'
 import { LineReader, type LineReaderSetup } from './line-reader.ts'
 import { describeIssues, validate, type StandardSchema } from './standard-schema.ts'
+import { numberOf } from './number-of.ts'
 
 export interface CsvShape<T> {
   /** Whether the first row of a file is a header. */
@@ -89,7 +90,7 @@ export class CsvReader<T> extends LineReader<T> {
     const columns = this.columns!
     if (fields.length !== columns.length) {
       return this.brokenRow(
-        `the row has ${count(fields.length, 'field')}, but there are ${count(columns.length, 'column')}`,
+        `the row has ${numberOf(fields.length, 'field')}, but there are ${numberOf(columns.length, 'column')}`,
         output,
       )
     }
@@ -115,7 +116,7 @@ export class CsvReader<T> extends LineReader<T> {
       throw this.malformed.error(
         this.rowOffset,
         this.rowText,
-        `the header has ${count(fields.length, 'field')}, but { columns } names ${this.shape.columns.length}`,
+        `the header has ${numberOf(fields.length, 'field')}, but { columns } names ${this.shape.columns.length}`,
       )
     }
     this.columns ??= fields
@@ -139,8 +140,4 @@ export function columnsProblem(columns: readonly string[]): string | undefined {
     seen.add(column)
   }
   return undefined
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`
 }

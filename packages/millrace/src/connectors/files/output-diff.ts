@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MillraceError } from '../../base/errors.ts'
 import { parsePartOfJob } from './part-name.ts'
+import { errnoOf } from './file-errors.ts'
 
 /** Rows of so many bytes are held at the most, should all of them differ. */
 const PASS_BYTES = 64 * 1024 * 1024
@@ -76,7 +77,7 @@ function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir)
   } catch (cause) {
-    throw new MillraceError('USAGE', `the directory ${dir} cannot be read: ${errnoOf(cause)}`, {
+    throw new MillraceError('USAGE', `the directory ${dir} cannot be read: ${errnoOf(cause) ?? 'unknown error'}`, {
       cause,
       context: { path: dir },
       hint: 'Name the directories that the file sinks of the two jobs write to.',
@@ -162,13 +163,9 @@ function reading<T>(path: string, read: () => T): T {
 }
 
 function unreadable(path: string, cause: unknown): MillraceError {
-  return new MillraceError('SOURCE_FAILED', `could not read ${path}: ${errnoOf(cause)}`, {
+  return new MillraceError('SOURCE_FAILED', `could not read ${path}: ${errnoOf(cause) ?? 'unknown error'}`, {
     cause,
     context: { path },
     hint: 'Mend the cause, and compare again.',
   })
-}
-
-function errnoOf(error: unknown): string {
-  return (error as { readonly code?: string }).code ?? 'unknown error'
 }

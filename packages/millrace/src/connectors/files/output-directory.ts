@@ -16,6 +16,7 @@ import { failpoint } from '../../base/failpoint.ts'
 import type { RestoredSink, SinkContext } from '../contract.ts'
 import { readCommittable, readOpenPart, type OpenPart } from './committable.ts'
 import { copyBeginning, reinstate, removeName, statOf, supersede, SUPERSEDED, supersededIn } from './part-files.ts'
+import { numberOf } from './number-of.ts'
 import { parsePartName, parsePendingName, pendingName, type PartName, type PartOwner } from './part-name.ts'
 
 export interface RestoredDirectory {
@@ -43,7 +44,9 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
   const back = partsIn(supersededIn(dir), isPast).filter(file => !visible.has(file))
   if (back.length > 0) {
     reinstate(dir, back)
-    context.log.info(`sink '${context.operator}': moved ${partsText(back.length)} of its past back from ${aside(dir)}`)
+    context.log.info(
+      `sink '${context.operator}': moved ${numberOf(back.length, 'part')} of its past back from ${aside(dir)}`,
+    )
   }
 
   const found = readdirSync(dir)
@@ -61,7 +64,7 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
     failpoint('sink.before-supersede')
     supersede(dir, parts.toSorted())
     failpoint('sink.after-supersede')
-    const text = `moved ${partsText(parts.length)} of an abandoned past to ${aside(dir)}`
+    const text = `moved ${numberOf(parts.length, 'part')} of an abandoned past to ${aside(dir)}`
     context.log.info(`sink '${context.operator}': ${text}`)
   }
 
@@ -71,10 +74,6 @@ export function restoreDirectory(dir: string, context: SinkContext, restored: Re
     if (name !== undefined && isMine(name.subtask) && !keep.has(file)) removeName(dir, file)
   }
   return { openParts: mine, nextNumber }
-}
-
-function partsText(count: number): string {
-  return count === 1 ? '1 part' : `${count} parts`
 }
 
 function aside(dir: string): string {

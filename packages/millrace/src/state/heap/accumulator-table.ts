@@ -13,7 +13,7 @@ import {
 import type { AggregatingState, FixedAggregator, Key } from '../declarations.ts'
 import type { WindowStore } from '../contract.ts'
 import type { KeyContext } from '../key-context.ts'
-import type { Epochs } from './epochs.ts'
+import type { Epochs } from '../entries/epochs.ts'
 import { NO_ROW } from './typed-group.ts'
 import { RowCursor, TypedTable } from './typed-table.ts'
 

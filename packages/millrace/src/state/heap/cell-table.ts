@@ -12,9 +12,9 @@ import type { Key } from '../declarations.ts'
 import type { StateId } from '../contract.ts'
 import type { ResolvedTtl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
-import { EarlyEntries } from './early-entries.ts'
-import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from './entry-group.ts'
-import { NEVER, type Epochs } from './epochs.ts'
+import { EarlyEntries } from '../entries/early-entries.ts'
+import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
+import { NEVER, type Epochs } from '../entries/epochs.ts'
 import type { ByteReader, FixedSchema } from '../../codec/index.ts'
 
 /** The value of a removed cell. */

@@ -3,8 +3,8 @@ import { keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Key, ListState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import { type Cell, CellTable } from './cell-table.ts'
-import type { EntryGroup } from './entry-group.ts'
-import { flatten } from './flatten.ts'
+import type { EntryGroup } from '../entries/entry-group.ts'
+import { flatten } from '../entries/flatten.ts'
 
 export class ListTable extends CellTable {
   private readonly groups: (Map<unknown, Cell[]> | undefined)[] = []

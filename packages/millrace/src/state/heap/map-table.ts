@@ -4,7 +4,7 @@ import type { Aggregator, Key, MapState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { WindowStore } from '../contract.ts'
 import { ABSENT, type Cell, CellTable } from './cell-table.ts'
-import { flatten } from './flatten.ts'
+import { flatten } from '../entries/flatten.ts'
 
 /** The entries of one key. */
 class Entries {

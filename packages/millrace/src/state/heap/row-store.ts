@@ -14,7 +14,7 @@
  */
 import { ByteWriter, encodeKey } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
-import { RowPage, type Rows } from './field-access.ts'
+import { RowPage, type Rows } from '../rows/field-access.ts'
 import { KeyArena } from './key-arena.ts'
 import { matchAscii, matchNumber, SAME, UNSURE } from './key-match.ts'
 

@@ -7,8 +7,8 @@ import { decodeStateValue, describeKey, type ByteReader, type ByteWriter, type F
 import type { Key, ReducingState, ValueState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import type { Adapt, StateName } from '../value-adapter.ts'
-import type { Epochs } from './epochs.ts'
-import { SchemaRows } from './schema-rows.ts'
+import type { Epochs } from '../entries/epochs.ts'
+import { SchemaRows } from '../rows/schema-rows.ts'
 import { NO_ROW } from './typed-group.ts'
 import { RowCursor, TypedTable } from './typed-table.ts'
 

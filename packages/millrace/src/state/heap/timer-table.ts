@@ -7,9 +7,9 @@ import type { Key } from '../declarations.ts'
 import type { TimerStore } from '../contract.ts'
 import type { KeyContext } from '../key-context.ts'
 import { ABSENT, Cell, CellTable } from './cell-table.ts'
-import type { EntryGroup } from './entry-group.ts'
-import type { Epochs } from './epochs.ts'
-import { flatten } from './flatten.ts'
+import type { EntryGroup } from '../entries/entry-group.ts'
+import type { Epochs } from '../entries/epochs.ts'
+import { flatten } from '../entries/flatten.ts'
 
 /** Most times have one timer; a bucket is made for the second. */
 type Timers = Cell | Bucket

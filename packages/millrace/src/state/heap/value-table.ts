@@ -3,7 +3,7 @@ import { keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Aggregator, AggregatingState, Key, ReducingState, ValueState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
 import { type Cell, CellTable } from './cell-table.ts'
-import { flatten } from './flatten.ts'
+import { flatten } from '../entries/flatten.ts'
 
 export class ValueTable extends CellTable {
   private readonly groups: (Map<unknown, Cell> | undefined)[] = []

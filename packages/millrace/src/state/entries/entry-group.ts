@@ -95,18 +95,44 @@ export class EntryGroup {
 
   /** Hands up to `max` entries on in the order of `order`, which is sorted; true once all are. */
   emit(consumer: EntryConsumer, max: number): boolean {
-    const { order, spans, touches } = this
-    const bytes = this.bytes.bytes
     const until = Math.min(this.count, this.emitted + max)
-    for (let i = this.emitted; i < until; i++) {
-      const entry = order[i]
-      if (i > 0 && this.sameKey(order[i - 1], entry)) continue
-      const span = entry * SPAN
-      const value = spans[span + VALUE]
-      consumer.add(spans[span + OP], bytes, spans[span + KEY], value, bytes, value, spans[span + END], touches[entry])
-    }
+    for (let i = this.emitted; i < until; i++) if (!this.isRepeated(i)) this.hand(i, consumer)
     this.emitted = until
     return until === this.count
+  }
+
+  // Of the entry at place `i` of `order`, once that is sorted:
+
+  hand(i: number, consumer: EntryConsumer): void {
+    const { spans, touches } = this
+    const bytes = this.bytes.bytes
+    const entry = this.order[i]
+    const span = entry * SPAN
+    const value = spans[span + VALUE]
+    consumer.add(spans[span + OP], bytes, spans[span + KEY], value, bytes, value, spans[span + END], touches[entry])
+  }
+
+  /** It has the key of the one before, which counts. */
+  isRepeated(i: number): boolean {
+    return i > 0 && this.sameKey(this.order[i - 1], this.order[i])
+  }
+
+  isTombstone(i: number): boolean {
+    return this.spans[this.order[i] * SPAN + OP] === TOMBSTONE
+  }
+
+  /** Below 0 if its key comes before the one in `[start, end)` of `bytes`, 0 if it is the same. */
+  compareKey(i: number, bytes: Uint8Array, start: number, end: number): number {
+    const own = this.bytes.bytes
+    const span = this.order[i] * SPAN
+    const from = this.spans[span + KEY]
+    const length = this.spans[span + VALUE] - from
+    const limit = Math.min(length, end - start)
+    for (let at = 0; at < limit; at++) {
+      const difference = own[from + at] - bytes[start + at]
+      if (difference !== 0) return difference
+    }
+    return length - (end - start)
   }
 
   /** Neighbours differ in their last bytes before they do in their first. */

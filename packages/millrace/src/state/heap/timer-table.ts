@@ -1,6 +1,6 @@
 /**
- * Timers: a heap of distinct times and, per time, its timers in the order of their registration. A timer is a cell whose sub is
- * the time and whose value is its registration number, so that after a restore timers fire in the same order as without one.
+ * Timers: a timer is a cell whose sub is the time and whose value is its registration number, so that after a restore timers fire in the
+ * same order as without one.
  */
 import { decodeNumber, keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
@@ -10,25 +10,12 @@ import { ABSENT, Cell, CellTable } from './cell-table.ts'
 import type { EntryGroup } from '../entries/entry-group.ts'
 import type { Epochs } from '../entries/epochs.ts'
 import { flatten } from '../entries/flatten.ts'
-
-/** Most times have one timer; a bucket is made for the second. */
-type Timers = Cell | Bucket
-
-class Bucket {
-  readonly cells = new Map<unknown, Cell>()
-  /**
-   * Walks the bucket while it fires. It survives what comes and goes meanwhile; starting anew for every timer would step over all
-   * that have fired before.
-   */
-  walk: Iterator<Cell> | undefined
-}
+import { TimerQueue } from '../entries/timer-queue.ts'
 
 export class TimerTable extends CellTable implements TimerStore {
   private readonly keys: KeyContext
-  private readonly heap: number[] = []
-  private readonly buckets = new Map<number, Timers>()
+  private readonly queue = new TimerQueue<Cell>()
   private registrations = 0
-  private count = 0
 
   constructor(stateId: number, epochs: Epochs, keys: KeyContext) {
     super(stateId, epochs)
@@ -36,42 +23,28 @@ export class TimerTable extends CellTable implements TimerStore {
   }
 
   get earliest(): number | undefined {
-    return this.heap.length === 0 ? undefined : this.heap[0]
+    return this.queue.earliest
   }
 
   register(time: number): void {
     const keys = this.keys
     keys.locate()
-    const bucket = this.buckets.get(time)
-    if (bucket !== undefined && this.inBucket(bucket, keys.identity) !== undefined) return
-    this.put(this.create(flatten(keys.key), time, keys.group, ++this.registrations), flatten(keys.identity))
+    if (this.queue.get(time, keys.identity) !== undefined) return
+    this.queue.put(this.create(flatten(keys.key), time, keys.group, ++this.registrations), flatten(keys.identity))
   }
 
   delete(time: number): void {
     this.keys.locate()
-    const bucket = this.buckets.get(time)
-    const cell = bucket === undefined ? undefined : this.inBucket(bucket, this.keys.identity)
-    if (cell === undefined) return
-    // The time stays in the heap until it comes up; an empty bucket then is skipped.
-    if (bucket instanceof Bucket) bucket.cells.delete(this.keys.identity)
-    else this.buckets.set(time, new Bucket())
-    this.drop(cell)
+    const cell = this.queue.delete(time, this.keys.identity)
+    if (cell !== undefined) this.drop(cell)
   }
 
   pop(upTo: number): number | undefined {
-    while (this.heap.length > 0 && this.heap[0] <= upTo) {
-      const time = this.heap[0]
-      const cell = this.takeFirst(time)
-      if (cell === undefined) {
-        this.buckets.delete(time)
-        this.popHeap()
-        continue
-      }
-      this.keys.bind(cell.key)
-      this.drop(cell)
-      return time
-    }
-    return undefined
+    const cell = this.queue.pop(upTo)
+    if (cell === undefined) return undefined
+    this.keys.bind(cell.key)
+    this.drop(cell)
+    return cell.sub as number
   }
 
   protected override encodeSub(cell: Cell, into: EntryGroup): void {
@@ -86,22 +59,15 @@ export class TimerTable extends CellTable implements TimerStore {
     return (!this.epochs.full || this.deal(max)) && super.collect(group, into, max)
   }
 
+  /** What comes while it walks is newer than the snapshot, and what goes is serialised before. */
   private deal(max: number): boolean {
-    this.dealing ??= this.allCells()
+    this.dealing ??= this.queue[Symbol.iterator]()
     for (; max > 0; max--) {
       const next = this.dealing.next()
       if (next.done === true) return true
       ;(this.dealt[next.value.group] ??= []).push(next.value)
     }
     return false
-  }
-
-  /** What comes while it walks is newer than the snapshot, and what goes is serialised before. */
-  private *allCells(): Generator<Cell> {
-    for (const bucket of this.buckets.values()) {
-      if (bucket instanceof Bucket) yield* bucket.cells.values()
-      else yield bucket
-    }
   }
 
   protected liveCells(group: number): Iterator<Cell> {
@@ -124,81 +90,17 @@ export class TimerTable extends CellTable implements TimerStore {
   override restoreEnd(): void {
     this.waiting.sort((a, b) => (a.value as number) - (b.value as number))
     for (const cell of this.waiting) {
-      this.put(cell, keyIdentity(cell.key))
+      this.queue.put(cell, keyIdentity(cell.key))
       this.registrations = Math.max(this.registrations, cell.value as number)
     }
     this.waiting = []
   }
 
   entryCount(): number {
-    return this.count
-  }
-
-  private inBucket(bucket: Timers, identity: unknown): Cell | undefined {
-    if (bucket instanceof Bucket) return bucket.cells.get(identity)
-    return keyIdentity(bucket.key) === identity ? bucket : undefined
-  }
-
-  private put(cell: Cell, identity: unknown): void {
-    const time = cell.sub as number
-    const bucket = this.buckets.get(time)
-    if (bucket === undefined) {
-      this.buckets.set(time, cell)
-      this.pushHeap(time)
-    } else if (bucket instanceof Bucket) bucket.cells.set(identity, cell)
-    else {
-      const both = new Bucket()
-      both.cells.set(keyIdentity(bucket.key), bucket).set(identity, cell)
-      this.buckets.set(time, both)
-    }
-    this.count++
-  }
-
-  private takeFirst(time: number): Cell | undefined {
-    const bucket = this.buckets.get(time)!
-    if (!(bucket instanceof Bucket)) {
-      this.buckets.delete(time)
-      this.popHeap()
-      return bucket
-    }
-    const next = (bucket.walk ??= bucket.cells.values()).next()
-    if (next.done === true) return undefined
-    bucket.cells.delete(keyIdentity(next.value.key))
-    return next.value
+    return this.queue.count
   }
 
   private drop(cell: Cell): void {
-    this.count--
     if (cell.value !== ABSENT) this.removed(cell)
-  }
-
-  private pushHeap(time: number): void {
-    const heap = this.heap
-    let i = heap.length
-    heap.push(time)
-    while (i > 0) {
-      const parent = (i - 1) >> 1
-      if (heap[parent] <= time) break
-      heap[i] = heap[parent]
-      i = parent
-    }
-    heap[i] = time
-  }
-
-  private popHeap(): void {
-    const heap = this.heap
-    const last = heap.pop()!
-    const size = heap.length
-    if (size === 0) return
-    let i = 0
-    for (;;) {
-      let child = 2 * i + 1
-      if (child >= size) break
-      if (child + 1 < size && heap[child + 1] < heap[child]) child++
-      if (heap[child] >= last) break
-      heap[i] = heap[child]
-      i = child
-    }
-    heap[i] = last
   }
 }

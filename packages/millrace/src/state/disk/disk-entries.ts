@@ -151,7 +151,7 @@ export abstract class DiskEntriesTable extends DiskTable {
     if (entries.isComplete) return undefined
     this.saveAll(entries)
     const [from, to] = this.rangeOf(entries)
-    const piece = this.set.store.scan(from, to, PIECE_BYTES)
+    const piece = this.working.store.scan(from, to, PIECE_BYTES)
     if (piece.length >= PIECE_BYTES) return new Unpacking(piece)
     this.admitAll(entries, new Unpacking(piece))
     return entries.isComplete ? undefined : new Unpacking(piece)
@@ -164,7 +164,7 @@ export abstract class DiskEntriesTable extends DiskTable {
       piece.next()
       // Evicting one of them while the others are admitted ends the completeness.
       if (!entries.cells.has(keyIdentity(sub))) {
-        this.keep(entries, this.admit(entries.key, sub, entries.group, piece.current.slice()))
+        this.keep(entries, this.admit(entries.key, sub, entries.group, new Uint8Array(piece.current)))
       }
     }
     entries.sorted = undefined
@@ -177,7 +177,7 @@ export abstract class DiskEntriesTable extends DiskTable {
     withValues: boolean,
   ): Generator<unknown> {
     const [, to] = this.rangeOf(entries)
-    for (let piece = first; !piece.atEnd; ) {
+    for (let piece = first; !piece.atEnd;) {
       const { version } = entries
       let last = piece.bytes
       while (!piece.atEnd) {
@@ -197,14 +197,14 @@ export abstract class DiskEntriesTable extends DiskTable {
       const from = new Uint8Array(last.length + 1)
       from.set(last)
       this.saveAll(entries)
-      piece = new Unpacking(this.set.store.scan(from, to, PIECE_BYTES))
+      piece = new Unpacking(this.working.store.scan(from, to, PIECE_BYTES))
     }
   }
 
   /** Makes the store hold what is in memory of the key. */
   protected saveAll(entries: KeyEntries): void {
-    for (const cell of entries.cells.values()) this.save(cell, this.set.pending)
-    this.set.flush()
+    for (const cell of entries.cells.values()) this.save(cell, this.working.pending)
+    this.working.flush()
   }
 
   protected subAt(entries: KeyEntries, piece: Unpacking): Key {
@@ -223,7 +223,7 @@ export abstract class DiskEntriesTable extends DiskTable {
   }
 
   protected rangeOf(entries: KeyEntries): [from: Uint8Array, to: Uint8Array] {
-    const from = this.storeKey(entries.key, undefined, entries.group).slice()
+    const from = new Uint8Array(this.storeKey(entries.key, undefined, entries.group))
     return [from, successorOf(from)]
   }
 
@@ -253,7 +253,7 @@ const valueReader = new ByteReader()
 
 /** The first key behind all that begin with `prefix`. */
 function successorOf(prefix: Uint8Array): Uint8Array {
-  const successor = prefix.slice()
+  const successor = new Uint8Array(prefix)
   let i = successor.length - 1
   while (successor[i] === 0xff) i--
   successor[i]++

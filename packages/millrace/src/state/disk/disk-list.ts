@@ -11,7 +11,8 @@ export class DiskListTable extends DiskEntriesTable {
 
   add(entries: KeyEntries, value: unknown): void {
     const index = this.next.get(entries) ?? this.lastIndex(entries) + 1
-    const cell = entries.cells.get(index) ?? this.keep(entries, this.admit(entries.key, index, entries.group, undefined))
+    const cell =
+      entries.cells.get(index) ?? this.keep(entries, this.admit(entries.key, index, entries.group, undefined))
     this.put(entries, cell, value)
     this.next.set(entries, index + 1)
   }
@@ -25,7 +26,7 @@ export class DiskListTable extends DiskEntriesTable {
   private lastIndex(entries: KeyEntries): number {
     this.saveAll(entries)
     const [from, to] = this.rangeOf(entries)
-    const last = new Unpacking(this.set.store.scan(from, to, 1, true))
+    const last = new Unpacking(this.working.store.scan(from, to, 1, true))
     return last.atEnd ? -1 : (this.subAt(entries, last) as number)
   }
 

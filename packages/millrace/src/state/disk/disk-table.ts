@@ -9,6 +9,7 @@
 import {
   ByteReader,
   ByteWriter,
+  decodeKey,
   decodeStateValue,
   encodeKey,
   type FixedSchema,
@@ -42,7 +43,7 @@ const reader = new ByteReader()
 export abstract class DiskTable {
   readonly stateId: StateId
   readonly ttl: Ttl | undefined
-  protected readonly set: WorkingSet
+  protected readonly working: WorkingSet
   protected readonly epochs: Epochs
   protected readonly codec: ValueCodec
   /** Entries that exist, in memory or not. */
@@ -55,10 +56,10 @@ export abstract class DiskTable {
   private writer: FixedSchema | undefined
   private adapt: Adapt | undefined
 
-  constructor(stateId: StateId, set: WorkingSet, codec: ValueCodec, ttl: Ttl | undefined) {
+  constructor(stateId: StateId, working: WorkingSet, codec: ValueCodec, ttl: Ttl | undefined) {
     this.stateId = stateId
-    this.set = set
-    this.epochs = set.epochs
+    this.working = working
+    this.epochs = working.epochs
     this.codec = codec
     this.ttl = ttl
   }
@@ -80,7 +81,7 @@ export abstract class DiskTable {
 
   /** Reads an entry that is not in memory. Any other cell may be gone afterwards. */
   protected load(key: Key, sub: Key | undefined, group: number): DiskCell {
-    return this.admit(key, sub, group, this.set.store.get(this.storeKey(key, sub, group)))
+    return this.admit(key, sub, group, this.working.store.get(this.storeKey(key, sub, group)))
   }
 
   /** Makes the cell of an entry whose value in the store is known. */
@@ -93,7 +94,7 @@ export abstract class DiskTable {
       cell.written = 0
       cell.sizeBytes = cellBytes(stored.length)
     }
-    this.set.cache.add(cell)
+    this.working.cache.add(cell)
     return cell
   }
 
@@ -150,7 +151,7 @@ export abstract class DiskTable {
     list.push(cell)
   }
 
-  private unlist(cell: DiskCell): void {
+  protected unlist(cell: DiskCell): void {
     if (!this.isListed(cell)) return
     const { epoch, listAt, group } = cell
     const lists = epoch === this.epochs.current ? this.dirty : this.changeSets.find(set => set.epoch === epoch)!.lists
@@ -164,7 +165,7 @@ export abstract class DiskTable {
   }
 
   private isListed(cell: DiskCell): boolean {
-    return cell.listAt !== NOWHERE && cell.epoch > this.set.publishedEpoch
+    return cell.listAt !== NOWHERE && cell.epoch > this.working.publishedEpoch
   }
 
   // ---------------------------------------------------------------------------------------------------- to the store
@@ -185,7 +186,7 @@ export abstract class DiskTable {
     this.save(cell, batch)
     if (this.isListed(cell)) {
       if (cell.value !== ABSENT || cell.written !== NEVER) {
-        this.set.markChanged(cell.epoch, this.storeKey(cell.key, cell.sub, cell.group).subarray(1), batch)
+        this.working.markChanged(cell.epoch, this.storeKey(cell.key, cell.sub, cell.group).subarray(1), batch)
       }
       this.unlist(cell)
     }
@@ -203,7 +204,7 @@ export abstract class DiskTable {
       if (this.ttl !== undefined) valueBytes.f64le(cell.touchedMs)
       this.codec.encode(cell.value, valueBytes)
       batch.put(key, valueBytes.view())
-      this.set.cache.resize(cell, cellBytes(valueBytes.length))
+      this.working.cache.resize(cell, cellBytes(valueBytes.length))
       if (cell.written === NEVER) cell.written = 0
     }
     cell.isSaved = true
@@ -252,7 +253,7 @@ export abstract class DiskTable {
   }
 
   /** Call before a cell is changed or saved, or its value handed to user code that may change it. */
-  private beforeChange(cell: DiskCell): void {
+  protected beforeChange(cell: DiskCell): void {
     if (this.epochs.active && this.isFrozen(cell)) this.serialise(cell, this.early.of(cell.group))
   }
 
@@ -286,10 +287,10 @@ export abstract class DiskTable {
   }
 
   /**
-   * Writes what the store is to hold of an entry of the snapshot; false if that is nothing, since it has outlived its time. A time to live
-   * that is new counts from now: what was written without one does not say when it was touched.
+   * An entry of the snapshot: key and namespace, the key group, the value. Writes what the store is to hold as its value; false if there
+   * is nothing to write. A time to live that is new counts from now: what was written without one does not say when it was touched.
    */
-  restore(key: Key, value: ByteReader, lastTouchMs: number, out: ByteWriter): boolean {
+  restore(key: ByteReader, _group: number, value: ByteReader, lastTouchMs: number, out: ByteWriter): boolean {
     const { ttl, adapt, codec } = this
     if (ttl !== undefined) {
       const touchedMs = lastTouchMs === 0 ? ttl.clock.nowMs : lastTouchMs
@@ -298,10 +299,13 @@ export abstract class DiskTable {
     }
     if (adapt === undefined && codec.isOwnForm(this.writer)) out.raw(value.bytes, value.offset, value.end)
     else {
+      const decoded = decodeKey(key)
       const stored = decodeStateValue(value, this.writer)
-      codec.encode(codec.restored(adapt === undefined ? stored : adapt(stored, key), key), out)
+      codec.encode(codec.restored(adapt === undefined ? stored : adapt(stored, decoded), decoded), out)
     }
     this.count++
     return true
   }
+
+  restoreEnd(): void {}
 }

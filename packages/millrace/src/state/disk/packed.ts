@@ -28,26 +28,31 @@ export class Packing {
     this.count = 0
   }
 
-  key(bytes: Uint8Array, start = 0, end = bytes.length): void {
-    this.string(bytes, start, end)
+  /** A key or a value. */
+  string(bytes: Uint8Array): void {
+    this.add(bytes)
     this.count++
   }
 
-  put(key: Uint8Array, value: Uint8Array): void {
-    this.string(key, 0, key.length)
-    this.string(value, 0, value.length)
-    this.count++
-  }
-
-  delete(key: Uint8Array): void {
-    this.string(key, 0, key.length)
+  missing(): void {
     this.writer.u32le(MISSING)
     this.count++
   }
 
-  private string(bytes: Uint8Array, start: number, end: number): void {
-    this.writer.u32le(end - start)
-    this.writer.raw(bytes, start, end)
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.add(key)
+    this.add(value)
+    this.count++
+  }
+
+  delete(key: Uint8Array): void {
+    this.add(key)
+    this.missing()
+  }
+
+  private add(bytes: Uint8Array): void {
+    this.writer.u32le(bytes.length)
+    this.writer.raw(bytes)
   }
 }
 

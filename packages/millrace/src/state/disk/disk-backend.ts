@@ -1,0 +1,356 @@
+/**
+ * The disk backend: state that may be larger than memory. What is used is in memory as cells (cell-cache.ts), everything else in a
+ * DiskStore. That is scratch, filled from the snapshot at every start, so snapshots are those of any backend.
+ *
+ * A snapshot merges, key group by key group and state by state, what is in memory with what the view of the store adds (stored-entries.ts);
+ * of the same key what is in memory counts.
+ */
+import { assert } from '../../base/assert.ts'
+import { ByteWriter, keyGroupOfHash, murmur3, skipKey, type ByteReader } from '../../codec/index.ts'
+import type {
+  EntryConsumer,
+  KeyedStates,
+  SnapshotRequest,
+  StateBackend,
+  StateHandle,
+  StateId,
+  TimerStore,
+  WindowStore,
+  WriterSchemas,
+} from '../contract.ts'
+import { isFixedAggregator, type Aggregator, type StateDeclaration, type StateOptions } from '../declarations.ts'
+import { enforcedSchema } from '../enforced-schema.ts'
+import { EntryGroup, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
+import { EntrySorter } from '../entries/entry-sorter.ts'
+import { KeyContext } from '../key-context.ts'
+import { resolveTtl } from '../ttl.ts'
+import type { Adapt } from '../value-adapter.ts'
+import { DiskListState, DiskListTable } from './disk-list.ts'
+import { DiskMapState, DiskMapTable, DiskWindowStore } from './disk-map.ts'
+import type { DiskStore } from './disk-store.ts'
+import { type DiskTable, type Ttl, TOUCH_BYTES } from './disk-table.ts'
+import { DiskTimerTable } from './disk-timers.ts'
+import { DiskAggregatingState, DiskReducingState, DiskValueState, DiskValueTable } from './disk-values.ts'
+import { Packing } from './packed.ts'
+import { AllEntries, ChangedEntries, type StoredEntries } from './stored-entries.ts'
+import { AccumulatorCodec, ANY_VALUE, RowCodec, type ValueCodec } from './value-codec.ts'
+import { ENTRIES, WorkingSet } from './working-set.ts'
+
+const FIRST_ENTRIES = 512
+const SORT_ENTRIES = 1024
+const EMPTY_GROUPS_PER_STEP = 512
+const LOAD_BYTES = 256 * 1024
+
+interface Walk {
+  group: number
+  table: number
+  phase: 'collect' | 'sort' | 'emit'
+  /** Of the entries of the group in memory: the next one. */
+  at: number
+  readonly stored: StoredEntries
+}
+
+export interface DiskBackendOptions {
+  readonly maxParallelism: number
+  readonly clock: { readonly nowMs: number }
+  readonly store: DiskStore
+  /** Of state in memory, in bytes: an estimate. */
+  readonly cacheBytes: number
+  /** Timers of an operator in memory; a default that suits all but tests. */
+  readonly nearTimers?: number
+}
+
+export class DiskBackend implements StateBackend {
+  readonly kind = 'rocksdb'
+  private readonly options: DiskBackendOptions
+  private readonly working: WorkingSet
+  private readonly tables: DiskTable[] = []
+  private readonly byId = new Map<StateId, DiskTable>()
+  private readonly group = new EntryGroup(FIRST_ENTRIES)
+  private readonly sorter = new EntrySorter()
+  /** Epoch of each checkpoint that may still become, or is, a base. */
+  private readonly epochOf = new Map<number, number>()
+  private walk: Walk | undefined
+
+  constructor(options: DiskBackendOptions) {
+    this.options = options
+    this.working = new WorkingSet(options.store, options.cacheBytes)
+  }
+
+  keyedStates(operator: string): KeyedStates {
+    return new DiskKeyedStates(this, operator, new KeyContext(this.options.maxParallelism))
+  }
+
+  /** Called by the operators while they are built. */
+  addTable<T extends DiskTable>(make: (working: WorkingSet) => T): T {
+    const table = make(this.working)
+    assert(!this.byId.has(table.stateId), `state id ${table.stateId} is used once`)
+    this.byId.set(table.stateId, table)
+    this.tables.push(table)
+    this.tables.sort((a, b) => a.stateId - b.stateId)
+    return table
+  }
+
+  addTimers(id: StateId, keys: KeyContext): TimerStore {
+    return this.addTable(working => new DiskTimerTable(id, working, keys, this.options.nearTimers))
+  }
+
+  ttlOf(options: StateOptions): Ttl | undefined {
+    const ttl = resolveTtl(options)
+    return ttl === undefined ? undefined : { ...ttl, clock: this.options.clock }
+  }
+
+  close(): void {
+    this.working.thaw()
+    this.working.store.close()
+  }
+
+  // -------------------------------------------------------------------------------------------------------- snapshot
+
+  freeze(request: SnapshotRequest): void {
+    const { working } = this
+    assert(!working.epochs.active, 'one snapshot at a time')
+    const base = request.baseCheckpointId === undefined ? 0 : this.epochOf.get(request.baseCheckpointId)!
+    assert(base !== undefined, `the base checkpoint ${request.baseCheckpointId} is one of this attempt`)
+    working.freeze(request, base)
+    const { frozen } = working.epochs
+    this.epochOf.set(request.checkpointId, frozen)
+    for (const table of this.tables) table.freeze(frozen)
+    const view = working.view!
+    const stored = request.full ? new AllEntries(view) : new ChangedEntries(view, base, frozen)
+    this.walk = { group: 0, table: 0, phase: 'collect', at: 0, stored }
+  }
+
+  collect(consumer: EntryConsumer, maxEntries: number): boolean {
+    const walk = this.walk
+    assert(walk !== undefined, 'a snapshot was begun')
+    if (this.tables.length > 0) {
+      for (let steps = 0; steps < EMPTY_GROUPS_PER_STEP; steps++) {
+        if (walk.group === this.options.maxParallelism) break
+        if (!this.advance(walk, consumer, maxEntries)) return false
+      }
+      if (walk.group < this.options.maxParallelism) return false
+    }
+    this.thaw()
+    return true
+  }
+
+  /** True if a table's key group was finished without anything to write. */
+  private advance(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
+    const { group, sorter } = this
+    switch (walk.phase) {
+      case 'collect':
+        if (!this.tables[walk.table].collect(walk.group, group, maxEntries)) return false
+        if (group.count === 0) {
+          if (this.isStoredHere(walk)) {
+            walk.phase = 'emit'
+            return false
+          }
+          this.next(walk)
+          return true
+        }
+        sorter.begin(group)
+        walk.phase = 'sort'
+        return false
+      case 'sort':
+        if (sorter.step(SORT_ENTRIES)) walk.phase = 'emit'
+        return false
+      case 'emit':
+        if (this.emit(walk, consumer, maxEntries)) this.next(walk)
+        return false
+    }
+  }
+
+  /** Merges about `maxEntries` from memory and store; true once the state's key group is done. */
+  private emit(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
+    const { group } = this
+    const { full } = this.working.epochs
+    const { stored } = walk
+    for (; maxEntries > 0; maxEntries--) {
+      const inStore = this.isStoredHere(walk)
+      if (walk.at === group.count && !inStore) return true
+      const order =
+        walk.at === group.count
+          ? 1
+          : inStore
+            ? group.compareKey(walk.at, stored.keyBytes, stored.keyStart, stored.keyEnd)
+            : -1
+      if (order > 0) this.emitStored(walk, consumer)
+      else {
+        // In a full snapshot a tombstone only says that what the store has does not count.
+        if (!group.isRepeated(walk.at) && !(full && group.isTombstone(walk.at))) group.hand(walk.at, consumer)
+        walk.at++
+      }
+      if (order >= 0) stored.next()
+    }
+    return false
+  }
+
+  private emitStored({ table, stored }: Walk, consumer: EntryConsumer): void {
+    const { op, keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = stored
+    if (op === TOMBSTONE || this.tables[table].ttl === undefined) {
+      consumer.add(op, keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd, 0)
+      return
+    }
+    const touchedMs = new DataView(valueBytes.buffer, valueBytes.byteOffset + valueStart).getFloat64(0, true)
+    consumer.add(PUT_WITH_TOUCH, keyBytes, keyStart, keyEnd, valueBytes, valueStart + TOUCH_BYTES, valueEnd, touchedMs)
+  }
+
+  private isStoredHere({ group, table, stored }: Walk): boolean {
+    if (stored.atEnd) return false
+    const { keyBytes, keyStart: at } = stored
+    if (((keyBytes[at] << 8) | keyBytes[at + 1]) !== group) return false
+    return ((keyBytes[at + 2] << 8) | keyBytes[at + 3]) === this.tables[table].stateId
+  }
+
+  private next(walk: Walk): void {
+    this.group.reset()
+    walk.at = 0
+    walk.phase = 'collect'
+    if (++walk.table < this.tables.length) return
+    walk.table = 0
+    walk.group++
+  }
+
+  abandoned(): void {
+    this.thaw()
+  }
+
+  private thaw(): void {
+    this.walk = undefined
+    this.group.reset()
+    this.working.thaw()
+    for (const table of this.tables) table.thaw()
+  }
+
+  published(checkpointId: number): void {
+    const epoch = this.epochOf.get(checkpointId)
+    if (epoch === undefined) return
+    this.working.published(epoch)
+    for (const table of this.tables) table.published(epoch)
+    for (const [id, at] of this.epochOf) if (at < epoch) this.epochOf.delete(id)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- restore
+
+  private readonly loading = new Packing()
+  /** The key that was loaded last: the store takes them in ascending order, as they come unless each was hashed anew. */
+  private readonly lastKey = new ByteWriter(64)
+  private ascends = true
+
+  restoreBegin(checkpointId: number, writers: WriterSchemas, adapters?: ReadonlyMap<StateId, Adapt>): void {
+    this.epochOf.set(checkpointId, 0)
+    for (const table of this.tables) table.restoreBegin(writers.get(table.stateId), adapters?.get(table.stateId))
+  }
+
+  restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void {
+    const table = this.byId.get(id)
+    assert(table !== undefined, `the restore plan drops entries of state id ${id}`)
+    const start = key.offset
+    skipKey(key)
+    const group = keyGroupOfHash(murmur3(key.bytes, start, key.offset), this.options.maxParallelism)
+    key.offset = start
+    storeValue.reset()
+    if (!table.restore(key, group, value, lastTouchMs, storeValue)) return
+    storeKey.reset()
+    storeKey.u8(ENTRIES)
+    storeKey.u16be(group)
+    storeKey.u16be(id)
+    storeKey.raw(key.bytes, start, key.end)
+    this.load(storeKey.view(), storeValue.view())
+  }
+
+  private load(key: Uint8Array, value: Uint8Array): void {
+    const { lastKey, loading } = this
+    if (this.ascends && Buffer.compare(lastKey.view(), key) > 0) {
+      this.flushLoading()
+      this.working.store.endLoad()
+      this.ascends = false
+    }
+    lastKey.reset()
+    lastKey.raw(key)
+    loading.put(key, value)
+    if (loading.length >= LOAD_BYTES) this.flushLoading()
+  }
+
+  private flushLoading(): void {
+    const { loading } = this
+    if (loading.count === 0) return
+    if (this.ascends) this.working.store.load(loading.bytes)
+    else this.working.store.write(loading.bytes)
+    loading.reset()
+  }
+
+  restoreEnd(): void {
+    this.flushLoading()
+    if (this.ascends) this.working.store.endLoad()
+    this.working.flush()
+    for (const table of this.tables) table.restoreEnd()
+  }
+
+  entryCounts(): ReadonlyMap<StateId, number> {
+    return new Map(this.tables.map(table => [table.stateId, table.entryCount()]))
+  }
+}
+
+const storeKey = new ByteWriter(64)
+const storeValue = new ByteWriter(256)
+
+class DiskKeyedStates implements KeyedStates {
+  readonly keys: KeyContext
+  private readonly backend: DiskBackend
+  private readonly operator: string
+
+  constructor(backend: DiskBackend, operator: string, keys: KeyContext) {
+    this.backend = backend
+    this.operator = operator
+    this.keys = keys
+  }
+
+  state(id: StateId, name: string, declaration: StateDeclaration): StateHandle {
+    const { keys, backend } = this
+    const ttl = backend.ttlOf(declaration.options)
+    const values = (codec: ValueCodec) => backend.addTable(working => new DiskValueTable(id, working, codec, ttl))
+    const schema = enforcedSchema(declaration)
+    const codec = schema === undefined ? ANY_VALUE : new RowCodec(schema, { operator: this.operator, state: name })
+    switch (declaration.kind) {
+      case 'value': {
+        const fallback = declaration.options.default
+        return new DiskValueState(keys, values(codec), () =>
+          fallback === undefined ? fallback : codec.given(fallback),
+        )
+      }
+      case 'list':
+        return new DiskListState(
+          keys,
+          backend.addTable(working => new DiskListTable(id, working, ANY_VALUE, ttl)),
+        )
+      case 'map':
+        return new DiskMapState(
+          keys,
+          backend.addTable(working => new DiskMapTable(id, working, ANY_VALUE, ttl)),
+        )
+      case 'reducing':
+        return new DiskReducingState(keys, values(codec), declaration.reduce)
+      case 'aggregating': {
+        const { aggregator } = declaration
+        return new DiskAggregatingState(keys, values(accumulatorCodec(aggregator)), aggregator)
+      }
+    }
+  }
+
+  timers(id: StateId): TimerStore {
+    return this.backend.addTimers(id, this.keys)
+  }
+
+  windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore {
+    const table = this.backend.addTable(
+      working => new DiskMapTable(id, working, accumulatorCodec(aggregator), undefined),
+    )
+    return new DiskWindowStore(this.keys, table, aggregator)
+  }
+}
+
+function accumulatorCodec(aggregator: Aggregator<any, any, any>): ValueCodec {
+  return isFixedAggregator(aggregator) ? new AccumulatorCodec(aggregator) : ANY_VALUE
+}

@@ -13,6 +13,7 @@ export interface JobOptions<P extends Params = Params> {
   readonly maxParallelism?: number
   /** Where working state lives. Default `heap`. */
   readonly stateBackend?: 'heap' | 'rocksdb'
+  readonly state?: { readonly rocksdb?: RocksDbOptions }
   readonly checkpointing?: CheckpointingOptions
   readonly restart?: RestartOptions
   /** Values of `flow.params`; a value given elsewhere as text is read as the type it has here. */
@@ -31,6 +32,19 @@ export interface MillraceConfig extends JobOptions {
   readonly token?: string
   /** A file with the token, that its owner alone may open. */
   readonly tokenFile?: string
+}
+
+/** A size of memory: bytes, or a text like '512MB', '2GB'. */
+export type MemorySize = number | `${number}${'KB' | 'MB' | 'GB'}`
+
+/** Of the state backend `rocksdb`, for all slots of the process together. */
+export interface RocksDbOptions {
+  /** Of state in memory, as JavaScript objects: an estimate. Default '256MB'. */
+  readonly cacheBytes?: MemorySize
+  /** Of native memory: block cache and write buffers. Default '256MB'. */
+  readonly memoryBytes?: MemorySize
+  /** Where working files go; they are never needed again. Default: where the operating system keeps temporary files. */
+  readonly directory?: string
 }
 
 export interface CheckpointingOptions {

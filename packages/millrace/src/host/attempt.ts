@@ -34,7 +34,7 @@ import {
 import { carry, uncarry } from '../runtime/carried-error.ts'
 import { allocateExchangeMemory } from '../runtime/exchange/index.ts'
 import { keyCodeOf } from '../runtime/key-guard.ts'
-import type { SlotPlan } from '../runtime/slot-plan.ts'
+import type { SlotPlan, WorkingState } from '../runtime/slot-plan.ts'
 import { ancestry } from '../snapshot/lineage.ts'
 import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
@@ -351,6 +351,7 @@ function slotPlans(
     parallelism,
     maxParallelism,
     exchange: parallelism === 1 ? undefined : allocateExchangeMemory(execution),
+    workingState: workingStateOf(options, parallelism),
     compression: options.checkpointing.compression,
     stateIds: stateIds(plan),
     dictionary: { maxParallelism, hashVersion: 1, states: Object.fromEntries(states) },
@@ -364,4 +365,11 @@ function slotPlans(
           },
   } as const
   return slot => ({ ...common, slot })
+}
+
+/** The slots of a process share what memory it may use. */
+function workingStateOf({ stateBackend, state }: ResolvedOptions, parallelism: number): WorkingState {
+  if (stateBackend === 'heap') return { backend: 'heap' }
+  const { cacheBytes, memoryBytes, directory } = state.rocksdb
+  return { backend: 'rocksdb', cacheBytes: Math.ceil(cacheBytes / parallelism), memoryBytes, directory }
 }

@@ -1,6 +1,7 @@
 /** The real world for a slot: the clock, the store, the event loop. One per slot. */
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Platform } from '../runtime/platform.ts'
+import { MemoryDiskStore, type DiskStore } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
 
 /** Longest sleep: setTimeout takes 31 bits. */
@@ -28,6 +29,10 @@ export class NodePlatform implements Platform {
   wake(): void {
     this.woken = true
     this.wakeUp?.()
+  }
+
+  openDiskStore(): DiskStore {
+    return new MemoryDiskStore()
   }
 
   async yield(): Promise<void> {

@@ -65,6 +65,20 @@ const location: OptionType = {
   parse: value => (typeof value === 'string' && value !== '' ? value : undefined),
 }
 
+const KIB = 1024
+const MIB = 1024 * KIB
+const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: KIB, MB: MIB, GB: KIB * MIB }
+
+/** Of memory: in units of 1024. */
+const size = (least: number): OptionType => ({
+  allowed: `a size of at least ${least / KIB} KB: bytes, or a text like '512MB', '2GB'`,
+  parse(value) {
+    const [, digits, unit = 'B'] = /^(\d+)\s*([KMG]?B)?$/.exec(String(value)) ?? []
+    const bytes = Number(digits) * SIZE_UNITS[unit]
+    return Number.isSafeInteger(bytes) && bytes >= least ? bytes : undefined
+  },
+})
+
 /** Key groups are numbered in 16 bits in snapshots. */
 export const MAX_PARALLELISM = 32_768
 
@@ -72,6 +86,9 @@ export const OPTIONS = {
   parallelism: { type: whole(1, MAX_PARALLELISM), default: 1 },
   maxParallelism: { type: whole(1, MAX_PARALLELISM), default: 128 },
   stateBackend: { type: oneOf('heap', 'rocksdb'), default: 'heap' },
+  'state.rocksdb.cacheBytes': { type: size(KIB), default: 256 * MIB },
+  'state.rocksdb.memoryBytes': { type: size(16 * MIB), default: 256 * MIB },
+  'state.rocksdb.directory': { type: location, default: undefined },
   storage: { type: location, default: undefined },
   port: { type: whole(1, 65_535), default: undefined },
   host: { type: text, default: '127.0.0.1' },

@@ -322,12 +322,15 @@ test('two options that do not go together are a problem; a lower maxDelay lowers
   assert.equal(resolveOptions({ set: ['restart.maxDelay=50ms'] }).restart.initialDelayMs, 50)
 })
 
-test('what this version cannot do is refused after all problems are solved', () => {
-  assert.throws(() => resolveOptions({ job: { stateBackend: 'rocksdb' } }), {
-    code: 'BACKEND_UNSUPPORTED',
-    message: /'rocksdb'/,
-  })
-  assert.throws(() => resolveOptions({ job: { stateBackend: 'rocksdb' }, set: ['x=1'] }), { code: 'OPTION_INVALID' })
+test('sizes of memory are bytes, or a text with a unit of 1024', () => {
+  const cacheBytesOf = (cacheBytes: string | number) =>
+    resolveOptions({ set: [`state.rocksdb.cacheBytes=${cacheBytes}`] }).state.rocksdb.cacheBytes
+  assert.equal(cacheBytesOf(2_000_000), 2_000_000)
+  assert.equal(cacheBytesOf('1GB'), 1024 ** 3)
+  assert.equal(cacheBytesOf('512 MB'), 512 * 1024 ** 2)
+  for (const wrong of ['1023', '1.5GB', '-2GB', '5TB', 'much', '9999999999999GB']) {
+    assert.deepEqual(problemPaths({ set: [`state.rocksdb.cacheBytes=${wrong}`] }), ['state.rocksdb.cacheBytes (--set)'])
+  }
 })
 
 test('beyond the loopback the control API wants a token, wherever that comes from', () => {

@@ -2,7 +2,6 @@
  * The options a job runs with, resolved once, at the edge: command line > --set > environment > millrace.config.ts > defineJob >
  * default. Every problem is collected, also those of a value that another source overrides, and all are reported at once.
  */
-import { MillraceError } from '../base/errors.ts'
 import type { JobOptions, Params } from '../api/index.ts'
 import type { RetentionLadder } from '../snapshot/retention-ladder.ts'
 import { closest } from './closest.ts'
@@ -30,6 +29,7 @@ export interface ResolvedOptions {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly stateBackend: 'heap' | 'rocksdb'
+  readonly state: { readonly rocksdb: ResolvedRocksDb }
   /** Undefined when nothing says where: the command then takes `.millrace`, `run()` memory. */
   readonly storage: string | undefined
   /** Of the control API. Undefined: the command takes any that is free, `run()` has none. */
@@ -43,6 +43,12 @@ export interface ResolvedOptions {
   readonly params: Params
   /** What is odd but does no harm: MILLRACE_ variables that are no option. One sentence each. */
   readonly warnings: readonly string[]
+}
+
+export interface ResolvedRocksDb {
+  readonly cacheBytes: number
+  readonly memoryBytes: number
+  readonly directory: string | undefined
 }
 
 export interface ResolvedCheckpointing {
@@ -70,7 +76,7 @@ export interface ResolvedRestart {
 }
 
 /**
- * @throws OPTION_INVALID with every problem in `context.problems`; BACKEND_UNSUPPORTED
+ * @throws OPTION_INVALID with every problem in `context.problems`
  */
 export function resolveOptions(sources: OptionSources): ResolvedOptions {
   const problems: OptionProblem[] = []
@@ -85,19 +91,7 @@ export function resolveOptions(sources: OptionSources): ResolvedOptions {
   }
   checkTogether(values, problems)
   if (problems.length > 0) throw optionsInvalid(problems)
-  const options = fill(values, { ...params }, warnings)
-  assertSupported(options)
-  return options
-}
-
-/** What this version cannot do yet. */
-function assertSupported({ stateBackend }: ResolvedOptions): void {
-  if (stateBackend !== 'heap') {
-    throw new MillraceError(
-      'BACKEND_UNSUPPORTED',
-      `stateBackend is '${stateBackend}'; this version keeps state on the heap`,
-    )
-  }
+  return fill(values, { ...params }, warnings)
 }
 
 function gather(sources: OptionSources, problems: OptionProblem[]): { settings: Setting[]; warnings: string[] } {
@@ -204,6 +198,13 @@ function fill(
     parallelism: get('parallelism'),
     maxParallelism: get('maxParallelism'),
     stateBackend: get('stateBackend'),
+    state: {
+      rocksdb: {
+        cacheBytes: get('state.rocksdb.cacheBytes'),
+        memoryBytes: get('state.rocksdb.memoryBytes'),
+        directory: get('state.rocksdb.directory'),
+      },
+    },
     storage: get('storage'),
     port: get('port'),
     host: get('host'),

@@ -1,5 +1,7 @@
 /** What the outside world gives a slot. Nothing in the engine asks for time, threads or files in any other way. */
+import type { DiskStore } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
+import type { DiskState } from './slot-plan.ts'
 
 export interface Platform {
   /** Epoch milliseconds. */
@@ -13,4 +15,6 @@ export interface Platform {
   wakeSlot(slot: number): void
   /** Lets callbacks of the event loop run; long work awaits it now and then. */
   yield(): Promise<void>
+  /** A new store for the working state of one slot, empty. @throws DISK_STORE_MISSING, DISK_STORE_FAILED */
+  openDiskStore(state: DiskState): DiskStore
 }

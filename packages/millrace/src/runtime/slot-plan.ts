@@ -4,6 +4,18 @@ import type { SourceShare } from '../snapshot/redistribute.ts'
 import type { SegmentDictionary } from '../snapshot/segment-dictionary.ts'
 import type { StateId } from '../state/index.ts'
 
+/** Where a slot keeps its working state. */
+export type WorkingState = { readonly backend: 'heap' } | ({ readonly backend: 'rocksdb' } & DiskState)
+
+export interface DiskState {
+  /** Of the slot's state in memory, as objects. */
+  readonly cacheBytes: number
+  /** Native memory of the stores of all slots of the process together. */
+  readonly memoryBytes: number
+  /** Where working files go; undefined: where the operating system keeps temporary files. */
+  readonly directory: string | undefined
+}
+
 /** One slot of one attempt. */
 export interface SlotPlan {
   readonly job: string
@@ -14,6 +26,7 @@ export interface SlotPlan {
   readonly maxParallelism: number
   /** What the slots of the attempt exchange records in; undefined when there is one. */
   readonly exchange: SharedArrayBuffer | undefined
+  readonly workingState: WorkingState
   readonly compression: 'zstd' | 'none'
   readonly stateIds: { readonly [operator: string]: { readonly [state: string]: StateId } }
   readonly dictionary: SegmentDictionary

@@ -16,7 +16,7 @@ import { failpoint } from '../base/failpoint.ts'
 import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, SlotTimes, ToSlot, Trigger } from '../checkpoint/mail.ts'
 import { planExecution, type ExecutionPlan, type JobGraph, type SourceNode } from '../graph/index.ts'
-import { HeapBackend, type StateBackend } from '../state/index.ts'
+import { DiskBackend, HeapBackend, type StateBackend } from '../state/index.ts'
 import { buildOperators, type Operators } from './build.ts'
 import { capture } from './capture.ts'
 import { carry } from './carried-error.ts'
@@ -84,7 +84,7 @@ export class Slot {
     this.platform = platform
     this.post = post
     this.clock.nowMs = platform.now()
-    this.backend = new HeapBackend(plan.maxParallelism, this.clock)
+    this.backend = openBackend(plan, platform, this.clock)
     const services: Services = {
       chain: { timestamp: NaN, split: NO_SPLIT },
       clock: this.clock,
@@ -446,6 +446,7 @@ export class Slot {
     const aborted = this.snapshot?.abort()
     this.snapshot = undefined
     await Promise.all([aborted, ...[...this.operators.sources, ...this.operators.sinks].map(task => task.close())])
+    this.backend.close()
   }
 
   private fail(error: unknown): void {
@@ -458,4 +459,14 @@ export class Slot {
 
 function sumOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, each) => sum + each, 0)
+}
+
+function openBackend(
+  { maxParallelism, workingState }: SlotPlan,
+  platform: Platform,
+  clock: { readonly nowMs: number },
+): StateBackend {
+  if (workingState.backend === 'heap') return new HeapBackend(maxParallelism, clock)
+  const store = platform.openDiskStore(workingState)
+  return new DiskBackend({ maxParallelism, clock, store, cacheBytes: workingState.cacheBytes })
 }

@@ -103,6 +103,8 @@ export interface StateBackend {
    */
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void
   restoreEnd(): void
+  /** Gives back what is held outside of the JavaScript heap. Nothing may be called afterwards. */
+  close(): void
   /** Keys and entries held, for status and metrics, by state. */
   entryCounts(): ReadonlyMap<StateId, number>
 }

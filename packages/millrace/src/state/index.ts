@@ -1,4 +1,4 @@
-/** Keyed state: declarations, the contract of backends, and the heap backend. */
+/** Keyed state: declarations, the contract of backends, and the backends. */
 export * from './contract.ts'
 export * from './declarations.ts'
 export { enforcedSchema } from './enforced-schema.ts'
@@ -6,5 +6,8 @@ export { valueAdapter } from './value-adapter.ts'
 export type { Adapt, StateName } from './value-adapter.ts'
 export { KeyContext } from './key-context.ts'
 export { HeapBackend } from './heap/heap-backend.ts'
+export { DiskBackend } from './disk/disk-backend.ts'
+export type { DiskStore, DiskUsage, DiskView } from './disk/disk-store.ts'
+export { MemoryDiskStore } from './disk/memory-disk-store.ts'
 export { resolveTtl } from './ttl.ts'
 export type { ResolvedTtl } from './ttl.ts'

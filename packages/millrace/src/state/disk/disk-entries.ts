@@ -22,6 +22,8 @@ export class KeyEntries {
   readonly key: Key
   readonly group: number
   readonly cells = new Map<unknown, DiskCell>()
+  /** The table finds it under its key; otherwise it holds nothing, and another one may be found there. */
+  isKnown = true
   /** Every entry of the key that exists is in memory. */
   isComplete = false
   /** The existing ones in order; undefined when that has to be made anew. */
@@ -58,7 +60,9 @@ export abstract class DiskEntriesTable extends DiskTable {
     if (entries.cells.size > 0 || entries.iterations.size > 0) return
     const identity = keyIdentity(entries.key)
     const group = this.groups[entries.group]!
-    if (group.get(identity) === entries) group.delete(identity)
+    if (group.get(identity) !== entries) return
+    group.delete(identity)
+    entries.isKnown = false
   }
 
   private entriesAt(key: Key, index: number, identity: unknown): KeyEntries {
@@ -84,8 +88,11 @@ export abstract class DiskEntriesTable extends DiskTable {
 
   protected keep(entries: KeyEntries, cell: DiskCell): DiskCell {
     entries.cells.set(keyIdentity(cell.sub!), cell)
-    // Making room may have put all others out of memory, and with them the key.
-    this.groups[entries.group]!.set(flatten(keyIdentity(entries.key)), entries)
+    if (!entries.isKnown) {
+      // Making room has just put all others out of memory, and with them the key.
+      this.groups[entries.group]!.set(flatten(keyIdentity(entries.key)), entries)
+      entries.isKnown = true
+    }
     return cell
   }
 
@@ -121,7 +128,7 @@ export abstract class DiskEntriesTable extends DiskTable {
   // ------------------------------------------------------------------------------------------------------ iteration
 
   /** Subs, or pairs of sub and value, in the order of the subs. */
-  *iterate(found: KeyEntries, withValues: boolean): Generator<unknown> {
+  *iterate(found: KeyEntries, withValues: boolean): Generator {
     const entries = this.entriesAt(found.key, found.group, keyIdentity(found.key))
     const iteration: Iteration = { later: new Set() }
     entries.iterations.add(iteration)
@@ -170,12 +177,7 @@ export abstract class DiskEntriesTable extends DiskTable {
     entries.sorted = undefined
   }
 
-  private *iterateStore(
-    entries: KeyEntries,
-    first: Unpacking,
-    { later }: Iteration,
-    withValues: boolean,
-  ): Generator<unknown> {
+  private *iterateStore(entries: KeyEntries, first: Unpacking, { later }: Iteration, withValues: boolean): Generator {
     const [, to] = this.rangeOf(entries)
     for (let piece = first; !piece.atEnd;) {
       const { version } = entries

@@ -32,7 +32,7 @@ export class EntriesCursor<Table extends DiskEntriesTable> {
   }
 
   protected entriesOfKey(): KeyEntries {
-    if (this.version !== this.context.version) {
+    if (this.version !== this.context.version || !this.cached!.isKnown) {
       if (this.cached !== undefined) this.table.release(this.cached)
       this.cached = this.table.find(this.context)
       this.version = this.context.version

@@ -185,6 +185,8 @@ export class HeapBackend implements StateBackend {
     for (const table of this.tables) table.restoreEnd()
   }
 
+  close(): void {}
+
   entryCounts(): ReadonlyMap<StateId, number> {
     return new Map(this.tables.map(table => [table.stateId, table.entryCount()]))
   }

@@ -80,6 +80,9 @@ export interface Plan {
     readonly incremental: boolean
   }
   readonly restartDelayMs: number
+  readonly stateBackend: 'heap' | 'rocksdb'
+  /** Of the disk backend: from next to nothing to everything. */
+  readonly cacheBytes: number
 
   /** Whether mails are copied on their way to a slot, as between threads. */
   readonly isThreaded: boolean
@@ -147,6 +150,8 @@ export function drawPlan(chance: Chance): Plan {
       incremental: chance.odds(0.9),
     },
     restartDelayMs: chance.pick([0, 1, 50, 1000]),
+    stateBackend: chance.pick(['heap', 'rocksdb']),
+    cacheBytes: chance.pick([1024, 16 * 1024, 1024 * 1024]),
 
     isThreaded: chance.odds(0.7),
     sharesPids: chance.odds(0.5),

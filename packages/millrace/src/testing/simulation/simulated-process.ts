@@ -50,13 +50,23 @@ export class SimulatedProcess {
     this.identity = { pid: number, host, bootId: host, pidNamespace: host, processStart: String(number) }
     this.skewMs = plan.sharesPids ? 0 : chance.between(-plan.clockSkewMs, plan.clockSkewMs)
     this.site = simulation.siteOf(this.owner)
-    const { restartDelayMs: delay } = plan
+    const { restartDelayMs: delay, stateBackend, cacheBytes } = plan
     const checkpointing = { ...plan.checkpointing, compression: 'none' }
     const restart = { initialDelay: delay, maxDelay: 4 * delay }
     this.runner = new JobRunner({
       job: JOB,
       graph: planJob(buildGraph(simulatedJob(this.site), {})),
-      options: resolveOptions({ run: { parallelism, maxParallelism, checkpointing, restart } }),
+      options: resolveOptions({
+        run: {
+          parallelism,
+          maxParallelism,
+          checkpointing,
+          restart,
+          // Each process its own: a snapshot is any backend's.
+          stateBackend: number % 2 === 0 ? stateBackend : 'heap',
+          state: { rocksdb: { cacheBytes } },
+        },
+      }),
       request,
       allowDroppedState: false,
       store: new SimulatedStore(disk, this.owner, disks, this.diskHealth),

@@ -11,6 +11,7 @@ import { carry, uncarry } from '../../runtime/carried-error.ts'
 import type { Platform } from '../../runtime/platform.ts'
 import { Slot } from '../../runtime/slot.ts'
 import type { SlotPlan, SourceShares } from '../../runtime/slot-plan.ts'
+import { MemoryDiskStore } from '../../state/index.ts'
 import { Channel } from './channel.ts'
 import { PLANTED } from './outside.ts'
 import { Owner } from './scheduler.ts'
@@ -169,6 +170,7 @@ class SimulatedThread {
       wake: () => this.wake(),
       wakeSlot,
       yield: () => process.yieldTo(owner),
+      openDiskStore: () => new MemoryDiskStore(),
     }
   }
 

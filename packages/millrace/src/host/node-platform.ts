@@ -1,7 +1,8 @@
 /** The real world for a slot: the clock, the store, the event loop. One per slot. */
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Platform } from '../runtime/platform.ts'
-import { MemoryDiskStore, type DiskStore } from '../state/index.ts'
+import type { DiskState } from '../runtime/slot-plan.ts'
+import { openDiskStore, type DiskStore } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
 
 /** Longest sleep: setTimeout takes 31 bits. */
@@ -31,8 +32,8 @@ export class NodePlatform implements Platform {
     this.wakeUp?.()
   }
 
-  openDiskStore(): DiskStore {
-    return new MemoryDiskStore()
+  openDiskStore(state: DiskState): DiskStore {
+    return openDiskStore(state)
   }
 
   async yield(): Promise<void> {

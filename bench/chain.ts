@@ -9,6 +9,7 @@ import { blackhole, collection, defineJob } from 'millrace'
 import { buildGraph } from '../packages/millrace/src/api/index.ts'
 import { planExecution, planJob } from '../packages/millrace/src/graph/index.ts'
 import { buildOperators } from '../packages/millrace/src/runtime/build.ts'
+import { ChainTimes } from '../packages/millrace/src/runtime/chain-times.ts'
 import { SlotExchange } from '../packages/millrace/src/runtime/exchange/index.ts'
 import { usePrivateCopies, type Push } from '../packages/millrace/src/runtime/chain.ts'
 import { Meters } from '../packages/millrace/src/runtime/meters.ts'
@@ -66,6 +67,7 @@ async function chain(salt: number): Promise<Push> {
       slot: 0,
       memory: undefined,
       chain: services.chain,
+      chainTimes: new ChainTimes(plan, 0, () => 0),
       wake() {},
       isWritable: () => true,
     }),

@@ -49,6 +49,55 @@ test('checkpoint takes one now and names it; stop ends the job with a final one'
   assert.equal((await again.result).code, 0)
 })
 
+/** Its sink takes some records, and is not ready for more until 20 ms later. */
+const SLOW = `
+const slow = {
+  type: 'slow',
+  retracts: true,
+  async open(context) {
+    let isResting = false
+    const write = () => {
+      if (isResting) return
+      isResting = true
+      setTimeout(() => { isResting = false; context.wake() }, 20)
+    }
+    const prepareCommit = async () => ({ committables: [] })
+    return { write, writable: () => !isResting, prepareCommit, async commit() {}, async close() {} }
+  },
+}
+export default defineJob('slow', flow => {
+  flow.source('in', generator({ next: i => i, splits: 2 })).keyBy(i => i % 100).aggregate('counts', count()).sink('out', slow)
+})`
+
+test('the metrics of a running job say which operators a slow sink holds up', async () => {
+  const sandbox = new Sandbox()
+  const running = sandbox.start(`run ${sandbox.job('slow.ts', SLOW)} --parallelism 2`)
+  await running.until(/fresh start\n/)
+  await sandbox.json('checkpoint slow')
+  const { control } = (await sandbox.json('jobs')).jobs[0].owner
+  /** Seconds, by chain and state. */
+  const timesOf = async (operator: string, subtask: number): Promise<{ readonly [state: string]: number }> => {
+    const text = await (await fetch(`${control}/metrics`)).text()
+    const series = new RegExp(
+      `^millrace_operator_seconds_total\\{operator="${operator}",chain="(\\w+)",subtask="${subtask}",state="(\\w+)",.*\\} (.*)$`,
+      'gm',
+    )
+    return Object.fromEntries([...text.matchAll(series)].map(([, chain, state, n]) => [`${chain} ${state}`, Number(n)]))
+  }
+  for (const subtask of [0, 1]) {
+    let times: Awaited<ReturnType<typeof timesOf>>
+    do times = await timesOf('in', subtask)
+    while (!(times['in backpressured'] > 0.5))
+    assert.deepEqual(Object.keys(times), ['in busy', 'in idle', 'in backpressured'])
+    assert.ok(times['in backpressured'] > times['in busy'], JSON.stringify(times))
+    const out = await timesOf('out', subtask)
+    assert.deepEqual(Object.keys(out), ['counts busy', 'counts idle', 'counts backpressured'])
+    assert.ok(out['counts backpressured'] > 0)
+  }
+  assert.equal((await sandbox.run('cancel slow')).code, 0)
+  assert.equal((await running.result).code, 0)
+})
+
 test('cancel ends the job without a checkpoint; those it has stay, or go if that is wanted', async () => {
   const sandbox = new Sandbox()
   const kept = await runEndless(sandbox)

@@ -90,12 +90,25 @@ export interface SlotTimes {
   readonly backpressuredMs: number
 }
 
+/** Of one chain of a slot (runtime/chain-times.ts), since the slot began to work. */
+export interface ChainReading {
+  /** Its head. */
+  readonly chain: string
+  /** Those in it, the head first. */
+  readonly operators: readonly string[]
+  readonly busyMs: number
+  readonly idleMs: number
+  readonly backpressuredMs: number
+}
+
 export interface SlotProgress extends MeterReadings {
   readonly sources: readonly SourceProgress[]
   readonly entries: number
   /** By operator, then state. */
   readonly stateEntries: ByName<number>
   readonly times: SlotTimes
+  /** In the order of the graph. */
+  readonly chains: readonly ChainReading[]
   /** Longest step since the last report, and longest step with a snapshot being written, ms. */
   readonly longestStepMs: number
   readonly longestSnapshotStepMs: number

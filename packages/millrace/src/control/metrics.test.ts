@@ -112,6 +112,26 @@ test('operators: records add up over slots, the watermark is that of the slowest
   assert.deepEqual(await lines(job, 'millrace_state'), ['millrace_state_entries{operator="counts",state="total"} 7'])
 })
 
+test('chains: how each spends its time in each slot, said of all its operators', async () => {
+  const job = new FakeJob('shop')
+  const chain = { chain: 'in', operators: ['in', 'parse'], busyMs: 1500, idleMs: 20, backpressuredMs: 300 }
+  job.slots = [
+    slotOf({ chains: [chain] }),
+    slotOf({ chains: [{ ...chain, operators: ['in'], busyMs: 0, backpressuredMs: 0 }] }),
+  ]
+  assert.deepEqual(await lines(job, 'millrace_operator_seconds_total'), [
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="0",state="busy"} 1.5',
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="0",state="idle"} 0.02',
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="0",state="backpressured"} 0.3',
+    'millrace_operator_seconds_total{operator="parse",chain="in",subtask="0",state="busy"} 1.5',
+    'millrace_operator_seconds_total{operator="parse",chain="in",subtask="0",state="idle"} 0.02',
+    'millrace_operator_seconds_total{operator="parse",chain="in",subtask="0",state="backpressured"} 0.3',
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="1",state="busy"} 0',
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="1",state="idle"} 0.02',
+    'millrace_operator_seconds_total{operator="in",chain="in",subtask="1",state="backpressured"} 0',
+  ])
+})
+
 test('slots: how each spends its time', async () => {
   const job = new FakeJob('shop')
   job.slots = [slotOf({ times: { busyMs: 1500, idleMs: 20, backpressuredMs: 300 } })]

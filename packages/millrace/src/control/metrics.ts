@@ -7,7 +7,7 @@
  */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { DistributionCounts } from '../base/distribution.ts'
-import type { ByName } from '../checkpoint/mail.ts'
+import type { ByName, SlotTimes } from '../checkpoint/mail.ts'
 import type { JobStatus } from '../host/index.ts'
 import { sumProgress } from '../host/slot-progress.ts'
 
@@ -46,7 +46,13 @@ export class Metrics {
 }
 
 function familiesOf(status: JobStatus, nowMs: number): Family[] {
-  return [...ofJob(status, nowMs), ...ofCheckpoints(status, nowMs), ...ofOperators(status, nowMs), ...ofSlots(status)]
+  return [
+    ...ofJob(status, nowMs),
+    ...ofCheckpoints(status, nowMs),
+    ...ofOperators(status, nowMs),
+    ...ofChains(status),
+    ...ofSlots(status),
+  ]
 }
 
 function ofJob({ state, parallelism, startedAtMs, restarts }: JobStatus, nowMs: number): Family[] {
@@ -136,17 +142,27 @@ function ofOperators({ slots }: JobStatus, nowMs: number): Family[] {
   ]
 }
 
+/** What is measured of a chain is said of each of its operators, so that nobody has to know the chains to find an operator. */
+function ofChains({ slots }: JobStatus): Family[] {
+  return [
+    counter(
+      'millrace_operator_seconds_total',
+      'How the chain of an operator spent its time: busy, idle, or held for want of room in what it writes to',
+      slots.flatMap(({ chains }, subtask) =>
+        chains.flatMap(({ chain, operators, ...times }) =>
+          operators.flatMap(operator => timeSamples({ operator, chain, subtask }, times)),
+        ),
+      ),
+    ),
+  ]
+}
+
 function ofSlots({ slots }: JobStatus): Family[] {
   return [
     counter(
       'millrace_slot_seconds_total',
       'How a slot spent its time: busy, idle, or asleep for want of room in what it writes to',
-      slots.flatMap(({ times: { busyMs, idleMs, backpressuredMs } }, slot) =>
-        Object.entries({ busy: busyMs, idle: idleMs, backpressured: backpressuredMs }).map(([state, ms]) => ({
-          labels: { slot, state },
-          value: seconds(ms),
-        })),
-      ),
+      slots.flatMap(({ times }, slot) => timeSamples({ slot }, times)),
     ),
     gauge(
       'millrace_slot_longest_step_seconds',
@@ -207,6 +223,13 @@ function labelled(label: string, values: { readonly [value: string]: number | un
   return Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [{ labels: { [label]: name }, value }],
   )
+}
+
+function timeSamples(labels: Sample['labels'], { busyMs, idleMs, backpressuredMs }: SlotTimes): Sample[] {
+  return Object.entries({ busy: busyMs, idle: idleMs, backpressured: backpressuredMs }).map(([state, ms]) => ({
+    labels: { ...labels, state },
+    value: seconds(ms),
+  }))
 }
 
 function byName(values: ByName<number>, label: 'state' | 'name'): Sample[] {

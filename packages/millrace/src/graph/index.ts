@@ -1,3 +1,5 @@
+export { chainsOf } from './chains.ts'
+export type { Chain } from './chains.ts'
 export { describeGraph } from './describe.ts'
 export { fingerprint, fingerprintDifference } from './fingerprint.ts'
 export { exchangeInto, planExecution } from './execution-plan.ts'

@@ -1,6 +1,13 @@
 /** The progress of all slots as one. */
 import { addDistributions } from '../base/distribution.ts'
-import type { ByName, OperatorReading, SlotProgress, SlotTimes, SourceProgress } from '../checkpoint/mail.ts'
+import type {
+  ByName,
+  ChainReading,
+  OperatorReading,
+  SlotProgress,
+  SlotTimes,
+  SourceProgress,
+} from '../checkpoint/mail.ts'
 
 /** Of a job whose slots have not reported yet. */
 export const NO_PROGRESS: SlotProgress = {
@@ -12,6 +19,7 @@ export const NO_PROGRESS: SlotProgress = {
   gauges: {},
   histograms: {},
   times: { busyMs: 0, idleMs: 0, backpressuredMs: 0 },
+  chains: [],
   longestStepMs: 0,
   longestSnapshotStepMs: 0,
 }
@@ -38,6 +46,7 @@ export function sumProgress(slots: readonly SlotProgress[]): SlotProgress {
       addDistributions,
     ),
     times: sumTimes(slots.map(({ times }) => times)),
+    chains: sumChains(slots.flatMap(({ chains }) => chains)),
     longestStepMs: Math.max(...slots.map(({ longestStepMs }) => longestStepMs)),
     longestSnapshotStepMs: Math.max(...slots.map(({ longestSnapshotStepMs }) => longestSnapshotStepMs)),
   }
@@ -69,6 +78,15 @@ function sumOperators(subtasks: readonly OperatorReading[]): OperatorReading[] {
     watermark: own.reduce<number | undefined>((lowest, { watermark }) => {
       return lowest === undefined || watermark === undefined ? undefined : Math.min(lowest, watermark)
     }, Infinity),
+  }))
+}
+
+/** Where the subtasks of an operator are few, its chain has fewer operators in the other slots. */
+function sumChains(subtasks: readonly ChainReading[]): ChainReading[] {
+  return [...Map.groupBy(subtasks, ({ chain }) => chain)].map(([chain, own]) => ({
+    chain,
+    operators: [...new Set(own.flatMap(({ operators }) => operators))],
+    ...sumTimes(own),
   }))
 }
 

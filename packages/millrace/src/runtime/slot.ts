@@ -17,12 +17,13 @@ import { SHARED_SPLIT } from '../checkpoint/compose.ts'
 import type { FromSlot, SlotProgress, SlotSnapshot, SlotTimes, ToSlot, Trigger } from '../checkpoint/mail.ts'
 import { planExecution, type ExecutionPlan, type JobGraph, type SourceNode } from '../graph/index.ts'
 import { DiskBackend, HeapBackend, type StateBackend } from '../state/index.ts'
+import { ChainTimes } from './chain-times.ts'
 import { buildOperators, type Operators } from './build.ts'
 import { capture } from './capture.ts'
 import { carry } from './carried-error.ts'
 import { ConnectorContexts } from './connector-contexts.ts'
 import { SlotExchange } from './exchange/index.ts'
-import type { SourceHost } from './operators/source-task.ts'
+import type { SourceHost, SourceTask } from './operators/source-task.ts'
 import { NO_SPLIT } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
 import { restoreState } from './restore.ts'
@@ -53,6 +54,7 @@ export class Slot {
   private readonly post: (mail: FromSlot) => void
   private readonly clock: SlotClock = { nowMs: 0 }
   private readonly meters = new Meters()
+  private readonly chainTimes: ChainTimes
   private readonly backend: StateBackend
   private readonly operators: Operators
   private readonly exchange: SlotExchange
@@ -99,11 +101,13 @@ export class Slot {
       fail: error => this.fail(error),
       ended: source => this.sourceEnded(source),
     }
+    this.chainTimes = new ChainTimes(this.execution, plan.slot, () => platform.monotonic())
     this.exchange = new SlotExchange({
       plan: this.execution,
       slot: plan.slot,
       memory: plan.exchange,
       chain: services.chain,
+      chainTimes: this.chainTimes,
       wake: slot => platform.wakeSlot(slot),
       isWritable: node => this.operators.sinks.find(sink => sink.node.id === node)!.writable,
     })
@@ -161,6 +165,7 @@ export class Slot {
     this.clock.nowMs = this.platform.now()
     for (const eventTime of eventTimes) eventTime.start(share.highest(eventTime.plan.id, SHARED_SPLIT))
     this.exchange.align(OPENING)
+    this.chainTimes.start()
     this.reading = true
   }
 
@@ -175,6 +180,7 @@ export class Slot {
   step(): 'progress' | 'idle' {
     if (this.failed || this.closed) return this.sleep(Infinity)
     const startMs = this.platform.monotonic()
+    this.chainTimes.step(startMs)
     const inSnapshot = this.snapshot !== undefined
     try {
       return this.work()
@@ -191,13 +197,15 @@ export class Slot {
   private work(): 'progress' | 'idle' {
     const nowMs = (this.clock.nowMs = this.platform.now())
     if (this.requestedWakeMs <= nowMs) this.requestedWakeMs = Infinity
-    while (this.hasMail) this.handle(this.mails.shift()!)
+    if (this.hasMail) this.handleMails()
     if (this.flows) this.fireTimers()
     const received = this.exchange.read()
     const aligned = this.exchange.aligned()
     if (aligned) this.endAlignment()
-    const read = this.flows && this.read()
-    for (const eventTime of this.operators.eventTimes) eventTime.stepped(!this.flows || this.exchange.heldUp)
+    const read = this.flows ? this.read() : this.exchange.aligning && this.holdSources()
+    for (const eventTime of this.operators.eventTimes) {
+      if (eventTime.stepped(!this.flows || this.exchange.heldUp)) this.chainTimes.worked(eventTime.plan.node)
+    }
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
@@ -234,9 +242,12 @@ export class Slot {
   private fireTimers(): void {
     const { nowMs } = this.clock
     for (const operator of this.operators.keyed) {
-      if (operator.nextProcessingTimeMs <= nowMs && this.exchange.hasRoomAfter(operator.node.id)) {
+      if (operator.nextProcessingTimeMs > nowMs) continue
+      const { id } = operator.node
+      if (this.exchange.hasRoomAfter(id)) {
         operator.processingTime(nowMs)
-      }
+        this.chainTimes.worked(id)
+      } else this.chainTimes.held(id)
     }
   }
 
@@ -260,13 +271,20 @@ export class Slot {
     const { sources } = this.operators
     for (let tried = 0; tried < sources.length; tried++) {
       const source = sources[this.sourceTurn]
-      if (!this.exchange.hasRoomAfter(source.node.id)) return false
+      if (!this.exchange.hasRoomAfter(source.node.id)) return this.holdSources()
       const result = source.read()
+      this.chainTimes.worked(source.node.id)
       if (result === 'progress') return true
       if (result === 'waiting') return false
       this.sourceTurn = (this.sourceTurn + 1) % sources.length
       if (result === 'turn') return true
     }
+    return false
+  }
+
+  /** Also those whose turn it is not: it does not come before the turn of the one that has no room. */
+  private holdSources(): false {
+    for (const source of this.operators.sources) if (!source.ended) this.chainTimes.held(source.node.id)
     return false
   }
 
@@ -284,9 +302,16 @@ export class Slot {
     for (const name of this.ending.splice(0)) {
       const source = this.operators.sources.find(({ node }) => node.name === name)
       if (source === undefined) continue
-      source.end()
+      this.end(source)
       this.countEnd()
     }
+  }
+
+  /** The final watermark fires what waits. */
+  private end(source: SourceTask): void {
+    this.chainTimes.passed()
+    source.end()
+    this.chainTimes.worked(source.node.id)
   }
 
   private countEnd(): void {
@@ -301,6 +326,11 @@ export class Slot {
   }
 
   // ------------------------------------------------------------------------------------------------------ checkpoints
+
+  private handleMails(): void {
+    while (this.hasMail) this.handle(this.mails.shift()!)
+    this.chainTimes.passed()
+  }
 
   private handle(mail: ToSlot): void {
     switch (mail.type) {
@@ -324,7 +354,7 @@ export class Slot {
   private align(trigger: Trigger): void {
     assert(this.snapshot === undefined && !this.exchange.aligning, 'one checkpoint at a time')
     // In every slot before its barrier, as when all sources have ended.
-    if (trigger.drain) for (const source of this.operators.sources) source.end()
+    if (trigger.drain) for (const source of this.operators.sources) this.end(source)
     this.trigger = trigger
     this.alignedFromMs = this.platform.monotonic()
     this.exchange.align(trigger.checkpointId)
@@ -346,13 +376,17 @@ export class Slot {
     this.trigger = undefined
     if (trigger !== undefined) this.freeze(trigger)
     else this.open()
+    this.chainTimes.passed()
     if (trigger?.last !== true) this.endSources()
   }
 
   /** The beginning is over: restored watermarks are everywhere. A source that had ended says so again. */
   private open(): void {
     this.opening = false
-    for (const source of this.operators.sources) source.start()
+    for (const source of this.operators.sources) {
+      source.start()
+      this.chainTimes.worked(source.node.id)
+    }
     this.postFinished()
   }
 
@@ -423,6 +457,7 @@ export class Slot {
       entries: Object.values(stateEntries).reduce((sum, states) => sum + sumOf(Object.values(states)), 0),
       stateEntries,
       times,
+      chains: this.chainTimes.read(),
       longestStepMs: this.longestStepMs,
       longestSnapshotStepMs: this.longestSnapshotStepMs,
     }

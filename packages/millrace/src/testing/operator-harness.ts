@@ -15,6 +15,7 @@ import { ByteReader, ByteWriter, decodeKey, describeKey, encodeValue } from '../
 import type { Sink, SinkWriter } from '../connectors/contract.ts'
 import { collection } from '../connectors/index.ts'
 import { declarationOf, jobStates, planExecution, planJob, type ExecutionPlan } from '../graph/index.ts'
+import { ChainTimes } from '../runtime/chain-times.ts'
 import { buildOperators, type Operators } from '../runtime/build.ts'
 import { SlotExchange } from '../runtime/exchange/index.ts'
 import type { SourceTask } from '../runtime/operators/source-task.ts'
@@ -141,8 +142,15 @@ class Harness<T, R, U> {
 
   private exchange(): SlotExchange {
     const { plan, services } = this
-    const isWritable = () => true
-    return new SlotExchange({ plan, slot: 0, memory: undefined, chain: services.chain, wake() {}, isWritable })
+    return new SlotExchange({
+      plan,
+      slot: 0,
+      memory: undefined,
+      chain: services.chain,
+      chainTimes: new ChainTimes(plan, 0, () => 0),
+      wake() {},
+      isWritable: () => true,
+    })
   }
 
   // ----------------------------------------------------------------------------------------------------------- steps

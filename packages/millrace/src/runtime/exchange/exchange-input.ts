@@ -7,6 +7,7 @@ import type { Exchange } from '../../graph/index.ts'
 import { keyedPageLink, pageLink, privateCopy, type ChainContext, type Fail, type Input } from '../chain.ts'
 import { WatermarkMerge } from '../watermark-merge.ts'
 import type { ChannelReader, ChannelTarget } from './channel-reader.ts'
+import { NO_BARRIER } from './ring.ts'
 
 export interface InputOptions {
   readonly exchange: Exchange
@@ -58,6 +59,11 @@ export class ExchangeInput {
       }
     }
     return found
+  }
+
+  /** Whether a channel is not read since a barrier has come over it. */
+  get waitsAtBarrier(): boolean {
+    return this.channels.some(channel => channel.barrier !== NO_BARRIER)
   }
 
   release(through: number): void {

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { buildGraph, defineJob } from '../../api/index.ts'
 import { collection, memory } from '../../connectors/index.ts'
 import { planExecution, planJob } from '../../graph/index.ts'
+import { ChainTimes } from '../chain-times.ts'
 import { allocateExchangeMemory } from './memory.ts'
 import { SlotExchange } from './slot-exchange.ts'
 
@@ -32,6 +33,7 @@ function slots() {
       slot,
       memory: shared,
       chain,
+      chainTimes: new ChainTimes(plan, slot, () => 0),
       wake() {},
       isWritable: () => true,
     })

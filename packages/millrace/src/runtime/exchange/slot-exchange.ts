@@ -8,6 +8,7 @@
 import { assert } from '../../base/assert.ts'
 import { RowReader, RowWriter } from '../../codec/index.ts'
 import type { Exchange, ExecutionPlan, NodeId } from '../../graph/index.ts'
+import type { ChainTimes } from '../chain-times.ts'
 import type { ChainContext, Fail, Input } from '../chain.ts'
 import { Alignment } from './alignment.ts'
 import { ChannelReader } from './channel-reader.ts'
@@ -27,6 +28,7 @@ export interface SlotExchangeOptions {
   /** Undefined when there is one slot. */
   readonly memory: SharedArrayBuffer | undefined
   readonly chain: ChainContext
+  readonly chainTimes: ChainTimes
   /** Something changed for another slot, which may be asleep. */
   readonly wake: (slot: number) => void
   readonly isWritable: (sink: NodeId) => boolean
@@ -63,7 +65,7 @@ export class SlotExchange {
     const reach = this.reach.inputs.get(exchange.id)
     assert(reach !== undefined, 'the reader has a subtask in this slot')
     this.inputs.set(exchange.id, input)
-    this.readable.push({ input, mayRead: () => this.hasRoom(reach) })
+    this.readable.push({ input, mayRead: () => this.hasRoom(reach) || this.hold(exchange.to) })
   }
 
   /** What the producer's subtask in this slot writes to. */
@@ -100,9 +102,18 @@ export class SlotExchange {
     for (const output of this.outputs.values()) output.sendOverdraft()
     let found = false
     for (const { input, mayRead } of this.readable) {
-      if (input.read(PAGES_PER_STEP, this.releasedThrough, mayRead)) found = true
+      const { to } = input.exchange
+      if (input.read(PAGES_PER_STEP, this.releasedThrough, mayRead)) {
+        this.options.chainTimes.worked(to)
+        found = true
+      } else if (input.waitsAtBarrier) this.hold(to)
     }
     return found
+  }
+
+  private hold(reader: NodeId): false {
+    this.options.chainTimes.held(reader)
+    return false
   }
 
   /** Whether there is room for what comes of a source's records, or of an operator's timers. */

@@ -95,24 +95,31 @@ export class EventTimeOperator implements Input {
     return this.highest[split]
   }
 
-  /** The reader of a split has been asked, and is caught up. After `idleAfter` the split stops holding the watermark back. */
-  caughtUp(split: number): void {
+  /**
+   * The reader of a split has been asked, and is caught up. After `idleAfter` the split stops holding the watermark back; true when it
+   * does so now.
+   */
+  caughtUp(split: number): boolean {
     const after = this.node.idleAfterMs
-    if (after === undefined || this.status[split] !== ACTIVE) return
+    if (after === undefined || this.status[split] !== ACTIVE) return false
     const { nowMs } = this.services.clock
     const since = this.quietSinceMs[split]
     if (since === Infinity) this.quietSinceMs[split] = nowMs
-    else if (nowMs >= since + after) {
-      this.status[split] = IDLE
-      this.update()
-    }
+    if (nowMs < since + after) return false
+    this.status[split] = IDLE
+    this.update()
+    return true
   }
 
-  /** After a step of the slot, for records that have no split. `heldUp`: what is on its way could not be taken in. */
-  stepped(heldUp: boolean): void {
-    if (!this.plan.hasOtherInput) return
-    if (heldUp) this.quietSinceMs[NO_SPLIT] = Infinity
-    else this.caughtUp(NO_SPLIT)
+  /**
+   * After a step of the slot, for records that have no split. `heldUp`: what is on its way could not be taken in. True: they stopped
+   * holding the watermark back.
+   */
+  stepped(heldUp: boolean): boolean {
+    if (!this.plan.hasOtherInput) return false
+    if (!heldUp) return this.caughtUp(NO_SPLIT)
+    this.quietSinceMs[NO_SPLIT] = Infinity
+    return false
   }
 
   /** When splits that are caught up now have been so for `idleAfter`: their readers are to be asked again. Infinity: none is. */

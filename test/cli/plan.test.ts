@@ -151,3 +151,29 @@ test('where a schema comes for keys and values that had none, what is said depen
     assert.equal(await starts(sandbox), isFit)
   }
 })
+
+test('where a function makes other keys, the plan says that the first records tell, as the start does', async () => {
+  for (const [keyOf, fails] of [
+    ['i % 5', false],
+    ['String(i)', true],
+  ] as const) {
+    const sandbox = changed(FIRST.replace('i % 10', keyOf))
+    const { code, stdout } = await sandbox.run('plan shop.ts')
+    assert.equal(code, 0)
+    assert.match(
+      stdout,
+      /kept +state +totals\.total +the function that makes its keys has changed; those of the first /,
+    )
+    assert.match(stdout, /kept +state +extra\.note *\n/)
+    assert.match(
+      stdout,
+      /\naccepted, if keys are still of the types that the snapshot has: run checks those of the first /,
+    )
+    const { accepted, entries } = await sandbox.json('plan shop.ts')
+    assert.deepEqual([accepted, entries.map(({ checks }: any) => checks)], [true, [[], ['new-keys'], [], [], []]])
+    const running = sandbox.start('run shop.ts --json')
+    await running.until(fails ? /"error"/ : /"checkpoint"/)
+    await running.end('SIGINT')
+    assert.equal(/its keys were number in the snapshot, and one is string now/.test(running.stdout), fails)
+  }
+})

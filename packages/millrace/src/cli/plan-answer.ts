@@ -74,10 +74,17 @@ function changeText(what: string, { before, after }: Change): string {
 }
 
 function acceptedText({ entries }: RestorePlan): string {
-  const checked = ['keys', 'values'].filter(each => entries.some(({ checks }) => checks?.some(check => check === each)))
-  return checked.length === 0
-    ? 'accepted: run would go on with it'
-    : `accepted, if all ${checked.join(' and ')} fit their new schema: run checks them one by one as it loads them`
+  const checks = new Set(entries.flatMap(entry => entry.checks ?? []))
+  const loaded = (['keys', 'values'] as const).filter(each => checks.has(each))
+  const conditions = [
+    ...(loaded.length === 0
+      ? []
+      : [`if all ${loaded.join(' and ')} fit their new schema: run checks them one by one as it loads them`]),
+    ...(checks.has('new-keys')
+      ? ['if keys are still of the types that the snapshot has: run checks those of the first records']
+      : []),
+  ]
+  return conditions.length === 0 ? 'accepted: run would go on with it' : `accepted, ${conditions.join('; and ')}`
 }
 
 function refusalText({ entries }: RestorePlan): string {

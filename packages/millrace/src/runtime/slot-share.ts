@@ -13,6 +13,7 @@ import {
   type SinkNode,
   type StreamNode,
 } from '../graph/index.ts'
+import { mayBeOtherKeys } from '../snapshot/form-change.ts'
 import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot, StoredForm } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
 import { valueAdapter, type Adapt, type StateId } from '../state/index.ts'
@@ -93,8 +94,8 @@ export class SlotShare {
   /** Where nothing says what keys are, and the function that makes them has changed. */
   keyGuard(node: StreamNode): KeyGuard | undefined {
     const restored = this.operator(node.name)
-    if (restored?.keyCode === undefined || restored.keySchema !== undefined || keySchemaOf(node) !== undefined) return
-    if (restored.keyCode === keyCodeOf(node)) return
+    const wanted = { keySchema: keySchemaOf(node), keyCode: keyCodeOf(node) }
+    if (restored === undefined || !mayBeOtherKeys(restored, wanted)) return undefined
     const guard = this.guards.get(node.name) ?? new KeyGuard(node.name)
     this.guards.set(node.name, guard)
     return guard

@@ -3,12 +3,17 @@ import type { Json } from '../base/json.ts'
 import { evolveSchema, valueReading, type ValueReading, type WantedForm } from '../codec/index.ts'
 import type { StoredForm } from './manifest-types.ts'
 
+/**
+ * What is looked at one by one before it is known whether a state can be taken over: keys and values of the snapshot as they are loaded,
+ * against a schema that they did not have; keys of the first records, against the types of those of the snapshot.
+ */
+export type Check = 'keys' | 'values' | 'new-keys'
+
 export interface FormChange {
   readonly refusals: readonly string[]
   readonly changes: readonly string[]
   readonly converts: boolean
-  /** What is looked at one by one as it is loaded, so that only then it is known whether it can be. */
-  readonly checks: readonly ('keys' | 'values')[]
+  readonly checks: readonly Check[]
 }
 
 const SAME: FormChange = { refusals: [], changes: [], converts: false, checks: [] }
@@ -47,6 +52,18 @@ function valueChange(reading: ValueReading, { version }: WantedForm): FormChange
     case 'refused':
       return { ...SAME, refusals: reading.reasons }
   }
+}
+
+/** What is known of the keys of an operator: their schema, and the code of the function that makes them. */
+export interface KeyFacts {
+  readonly keySchema?: Json | undefined
+  readonly keyCode?: string | undefined
+}
+
+/** Whether nothing says that the keys of a job are those of its snapshot: no schema, and another function. */
+export function mayBeOtherKeys(before: KeyFacts, after: KeyFacts): boolean {
+  const { keySchema = null, keyCode } = before
+  return keySchema === null && (after.keySchema ?? null) === null && keyCode !== undefined && keyCode !== after.keyCode
 }
 
 /** Keys are bytes by which they are found: a schema may come, go or let more through, but not make others of them. */

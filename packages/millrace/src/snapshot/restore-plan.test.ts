@@ -314,6 +314,32 @@ test('a source that became something else is dropped with its positions', () => 
   ])
 })
 
+test('where another function makes keys, and no schema says what they are, its states are kept under reserve', () => {
+  const before = { ...keyed('counts', [3, 'a', 'value']), keyCode: '0000000a' }
+  const job = (more: Partial<PlannedOperator>) => [
+    operator('keyedProcess', 'counts', [['a', 'value']], more),
+    operator('keyedProcess', 'others', [['b', 'value']], more),
+  ]
+  const said = (origin: OperatorSnapshot, more: Partial<PlannedOperator>) =>
+    plan([origin], job(more)).entries.map(({ verdict, checks, reason }) => [verdict, checks, reason])
+  const isNew = ['new', undefined, 'not in the snapshot']
+  const reserve =
+    'the function that makes its keys has changed; those of the first records must be of a type that keys of the snapshot have'
+  assert.deepEqual(said(before, { keyCode: '0000000b' }), [['kept', ['new-keys'], reserve], isNew])
+  assert.deepEqual(plan([before], job({ keyCode: '0000000b' })).accepted, true)
+  const renamed = plan([{ ...before, name: 'sums' }], [{ ...job({ keyCode: 'b' })[0], renamedFrom: 'sums' }])
+  assert.deepEqual(
+    renamed.entries.map(({ verdict, reason }) => [verdict, reason]),
+    [['renamed', `renamed from 'sums'; ${reserve}`]],
+  )
+  const kept = ['kept', undefined, undefined]
+  assert.deepEqual(said(before, { keyCode: '0000000a' }), [kept, isNew])
+  assert.deepEqual(said({ ...before, keySchema: { type: 'string' } }, { keyCode: '0000000b' }), [kept, isNew])
+  assert.deepEqual(said(keyed('counts', [3, 'a', 'value']), { keyCode: '0000000b' }), [kept, isNew], 'not recorded')
+  const [[verdict, checks]] = said(before, { keyCode: '0000000b', keySchema: { type: 'string' } })
+  assert.deepEqual([verdict, checks], ['migrated', ['keys']])
+})
+
 test('every state of snapshot and job is in the plan exactly once, and no id is given twice', () => {
   const names = fc.constantFrom('a', 'b', 'c', 'd')
   const states = fc.uniqueArray(fc.tuple(names, fc.constantFrom('value', 'map')), {

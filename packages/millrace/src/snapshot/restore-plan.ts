@@ -14,7 +14,7 @@ import { assert } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import type { WantedForm } from '../codec/index.ts'
-import { formChange, keyChange, type FormChange } from './form-change.ts'
+import { formChange, keyChange, mayBeOtherKeys, type Check } from './form-change.ts'
 import type { Manifest, OperatorSnapshot, StoredForm } from './manifest-types.ts'
 
 /** States of a job as plain data; the graph describes itself so. */
@@ -29,6 +29,8 @@ export interface PlannedOperator {
   readonly kind: string
   /** JSON Schema of its keys. */
   readonly keySchema?: Json
+  /** Another one when the function that makes its keys is. */
+  readonly keyCode?: string
   /** `values`: what the job says of its values; nothing of the engine's own states. */
   readonly states: readonly { readonly name: string; readonly kind: string; readonly values?: WantedForm }[]
   /** Type of a sink: committables of one type mean nothing to another. */
@@ -48,12 +50,12 @@ export interface PlanEntry {
   readonly id: number | undefined
   /** The operator of the snapshot that it comes from. */
   readonly from: string | undefined
-  /** Of everything but `kept`; of what is migrated: how. */
+  /** Of everything but `kept`; of what is migrated: how. Of what is checked as the job runs: why. */
   readonly reason: string | undefined
   /** Its values are others after the restore, so that the next checkpoint must hold all of them. */
   readonly converts?: true
-  /** What only its loading tells whether it can be taken over: it is checked against a schema that it did not have. */
-  readonly checks?: FormChange['checks']
+  /** What only a run tells whether it can be taken over. */
+  readonly checks?: readonly Check[]
 }
 
 export interface RestorePlan {
@@ -243,6 +245,7 @@ function stateEntries(
 ): PlanEntry[] {
   const found = origin === undefined ? [] : statesIn(origin)
   const keys = keyChange(origin?.keySchema, operator.keySchema)
+  const mayMissKeys = origin !== undefined && mayBeOtherKeys(origin, operator)
   const entries = operator.states.map((state): PlanEntry => {
     const holding = holdingOf(operator, state)
     const before = found.find(({ name }) => name === state.name)
@@ -256,15 +259,17 @@ function stateEntries(
     )
     if (refusals.length > 0)
       return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason: refusals.join('; ') }
-    const entry = { ...taken(operator, origin!, state.name), id: before.id }
-    if (changes.length === 0) return entry
-    const renamed = entry.reason === undefined ? [] : [entry.reason]
+    const { reason: renamed, ...entry } = taken(operator, origin!, state.name)
+    const isGuarded = mayMissKeys && holding === 'keyed'
+    const reasons = [renamed, ...changes, isGuarded ? OTHER_KEYS : undefined].filter(each => each !== undefined)
+    const allChecks = isGuarded ? [...checks, 'new-keys' as const] : checks
     return {
       ...entry,
-      verdict: 'migrated',
-      reason: [...renamed, ...changes].join('; '),
+      ...(changes.length > 0 && { verdict: 'migrated' }),
+      id: before.id,
+      reason: reasons.length === 0 ? undefined : reasons.join('; '),
       ...(converts && { converts }),
-      ...(checks.length > 0 && { checks }),
+      ...(allChecks.length > 0 && { checks: allChecks }),
     }
   })
   const names = new Set(operator.states.map(({ name }) => name))
@@ -272,6 +277,9 @@ function stateEntries(
   const gone = found.filter(({ name }) => !names.has(name))
   return [...entries, ...gone.map(({ name, id }) => droppedState(origin!, name, id, reason))]
 }
+
+const OTHER_KEYS =
+  'the function that makes its keys has changed; those of the first records must be of a type that keys of the snapshot have'
 
 function refusal(before: FoundState, holding: Holding, kind: string): string | undefined {
   if (before.holding !== holding) return `it was ${HELD[before.holding]} and is ${HELD[holding]} now`

@@ -1,5 +1,6 @@
 /** The options of a benchmark, as `npm run bench -- NAME [options]` takes them. A workload reads those that concern it. */
 import { parseArgs } from 'node:util'
+import type { JobOptions } from 'millrace'
 
 export interface Options {
   readonly parallelism: number
@@ -17,6 +18,10 @@ export interface Options {
   readonly zipf: boolean
   /** W3: the checksum over all fields of the aggregate, too. */
   readonly b: boolean
+  /** Where working state lives. Default: the heap. */
+  readonly backend: 'heap' | 'rocksdb'
+  /** Of the RocksDB backend in all, in MB: three quarters for state in memory, one for the store. */
+  readonly memoryMb: number
   /** The same by a plain loop, without the engine. */
   readonly plain: boolean
 }
@@ -31,11 +36,13 @@ export const DEFAULTS: Options = {
   keys: undefined,
   zipf: false,
   b: false,
+  backend: 'heap',
+  memoryMb: 1024,
   plain: false,
 }
 
 export const USAGE =
-  '[--parallelism N] [--splits N] [--interval MS | --no-checkpoints] [--events N] [--bytes N] [--keys N] [--zipf] [--b] [--plain]'
+  '[--parallelism N] [--splits N] [--interval MS | --no-checkpoints] [--events N] [--bytes N] [--keys N] [--zipf] [--b] [--backend heap|rocksdb] [--memory MB] [--plain]'
 
 const NEVER_MS = 24 * 3_600_000
 
@@ -54,6 +61,8 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       keys: { type: 'string' },
       zipf: { type: 'boolean' },
       b: { type: 'boolean' },
+      backend: { type: 'string' },
+      memory: { type: 'string' },
       plain: { type: 'boolean' },
     },
   })
@@ -69,6 +78,8 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       keys: wholeNumber('keys', values.keys),
       zipf: values.zipf ?? false,
       b: values.b ?? false,
+      backend: backendOf(values.backend),
+      memoryMb: wholeNumber('memory', values.memory) ?? DEFAULTS.memoryMb,
       plain: values.plain ?? false,
     },
   }
@@ -80,6 +91,17 @@ export function wholeNumber(name: string, text: string | undefined): number | un
   const value = Number(text)
   if (text !== '' && Number.isSafeInteger(value) && value >= 1) return value
   throw new Error(`--${name} is '${text}'; it must be a whole number from 1 up`)
+}
+
+function backendOf(text: string | undefined): Options['backend'] {
+  if (text === undefined || text === 'heap' || text === 'rocksdb') return text ?? DEFAULTS.backend
+  throw new Error(`--backend is '${text}'; it must be heap or rocksdb`)
+}
+
+/** What the job is given to keep its state in. */
+export function stateOf({ backend, memoryMb }: Options): Pick<JobOptions, 'state' | 'stateBackend'> {
+  const bytes = memoryMb * 1024 * 1024
+  return { stateBackend: backend, state: { rocksdb: { cacheBytes: (bytes * 3) / 4, memoryBytes: bytes / 4 } } }
 }
 
 export function splitsOf({ splits, parallelism }: Options): number {

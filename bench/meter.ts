@@ -5,7 +5,7 @@ export interface Line {
   readonly engine: 'millrace' | 'plain'
   readonly workload: string
   readonly parallelism: number
-  readonly backend: 'heap' | 'none'
+  readonly backend: 'heap' | 'rocksdb' | 'none'
   readonly events: number
   readonly checksum: string
   readonly [more: string]: number | string | undefined

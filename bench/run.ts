@@ -1,6 +1,6 @@
 /** A workload's job on Millrace, in this process, exactly-once on the local disk, measured. */
 import { run, type JobDefinition, type JobHandle, type RunOptions } from 'millrace'
-import { intervalOf, splitsOf, variantOf, type Options } from './args.ts'
+import { intervalOf, splitsOf, stateOf, variantOf, type Options } from './args.ts'
 import { median, Meter, type Line } from './meter.ts'
 
 export interface Workload {
@@ -39,6 +39,7 @@ export async function runWorkload(
     module,
     params: { ...params, splits: splitsOf(options) },
     parallelism: options.parallelism,
+    ...stateOf(options),
     checkpointing: { retain: 1, ...workload.checkpointing, interval: intervalOf(options, workload.intervalMs) },
     onEvent: event => {
       if (event.type === 'progress') {
@@ -56,7 +57,7 @@ export async function runWorkload(
     workload: workload.name,
     variant: variantOf(options),
     parallelism: options.parallelism,
-    backend: 'heap',
+    backend: options.backend,
     events,
     ...use,
     checkpoints: checkpoints.length,

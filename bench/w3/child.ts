@@ -6,7 +6,10 @@ import { enableCompileCache } from 'node:module'
 import type { RunOptions } from 'millrace'
 import { totalOf, type Report } from '../checksum-sink.ts'
 
-export type ChildOptions = Pick<RunOptions, 'storage' | 'parallelism' | 'checkpointing' | 'params' | 'from'>
+export type ChildOptions = Pick<
+  RunOptions,
+  'storage' | 'state' | 'stateBackend' | 'parallelism' | 'checkpointing' | 'params' | 'from'
+>
 
 export type FromChild =
   | { readonly type: 'checkpoint'; readonly id: number; readonly bytes: number }

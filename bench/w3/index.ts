@@ -1,5 +1,5 @@
 /** W3: large keyed state. One run, and how long a new process takes to its first row from the run's last checkpoint before the end. */
-import { splitsOf, type Options } from '../args.ts'
+import { splitsOf, stateOf, type Options } from '../args.ts'
 import { totalOf } from '../checksum-sink.ts'
 import { expectedW3, W3 } from '../full-size.ts'
 import { Meter, type Result } from '../meter.ts'
@@ -31,6 +31,7 @@ export async function benchW3(options: Options): Promise<Result> {
         {
           storage,
           parallelism: options.parallelism,
+          ...stateOf(options),
           checkpointing: { ...KEPT, interval: '1h' },
           params: { ...workload.params, splits: splitsOf(options) },
           from: `chk-${from}`,

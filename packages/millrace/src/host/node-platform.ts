@@ -2,7 +2,8 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Platform } from '../runtime/platform.ts'
 import type { DiskState } from '../runtime/slot-plan.ts'
-import { openDiskStore, type DiskStore } from '../state/index.ts'
+import type { DiskStore } from '../state/index.ts'
+import { openDiskStore } from '../state/rocksdb/open-disk-store.ts'
 import type { SegmentStore } from '../store/contract.ts'
 
 /** Longest sleep: setTimeout takes 31 bits. */

@@ -66,6 +66,7 @@ async function slotsOf(build: (flow: Flow) => void, parallelism = 1): Promise<Sl
     wake() {},
     wakeSlot() {},
     yield: async () => undefined,
+    openDiskStore: () => new MemoryDiskStore(),
   }
   const split = { id: 'split', detail: null, position: null, ended: false }
   return Promise.all(
@@ -77,6 +78,7 @@ async function slotsOf(build: (flow: Flow) => void, parallelism = 1): Promise<Sl
         parallelism,
         maxParallelism: 128,
         exchange: memory,
+        workingState: { backend: 'heap' },
         compression: 'none',
         stateIds: Object.fromEntries(keyed.map(name => [name, ids])),
         dictionary: { maxParallelism: 128, hashVersion: 1, states: {} },

@@ -2,9 +2,12 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadRocksDb } from '@millrace/rocksdb'
+import { createRequire } from 'node:module'
 import type { DiskStore } from '../disk/disk-store.ts'
 import { RocksDbStore } from './rocksdb-store.ts'
+
+/** It is an optional dependency. */
+type RocksDbPackage = typeof import('@millrace/rocksdb')
 
 export interface DiskStoreOptions {
   /** Native memory, of all stores of the process together. */
@@ -16,6 +19,7 @@ export interface DiskStoreOptions {
 export function openDiskStore({ memoryBytes, directory = tmpdir() }: DiskStoreOptions): DiskStore {
   mkdirSync(directory, { recursive: true })
   const scratch = mkdtempSync(join(directory, 'millrace-'))
+  const { loadRocksDb } = createRequire(import.meta.url)('@millrace/rocksdb') as RocksDbPackage
   const store = new RocksDbStore(loadRocksDb(), join(scratch, 'db'), memoryBytes)
   const close = store.close.bind(store)
   store.close = () => {

@@ -1,4 +1,5 @@
 /** How the chains of a slot spend their time: slots under a clock that only the job's own functions, and the test, put forward. */
+import { MemoryDiskStore } from '../state/index.ts'
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { buildGraph, defineJob, type Flow } from '../api/index.ts'

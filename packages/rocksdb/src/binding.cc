@@ -224,9 +224,14 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.write_buffer_manager = database->memory->buffers;
   options.write_buffer_size = std::max<size_t>(static_cast<size_t>(memory_bytes) / 8, 4 << 20);
-  options.max_write_buffer_number = 3;
-  options.compression = rocksdb::kLZ4Compression;
+  options.max_write_buffer_number = 8;
+  options.memtable_prefix_bloom_size_ratio = 0.1;
+  options.memtable_whole_key_filtering = true;
+  options.level0_slowdown_writes_trigger = 40;
+  options.level0_stop_writes_trigger = 64;
+  options.compression = rocksdb::kNoCompression;
   options.max_background_jobs = 2;
+  options.compaction_style = rocksdb::kCompactionStyleUniversal;
   options.max_open_files = 256;
   options.allow_concurrent_memtable_write = false;
   options.enable_pipelined_write = false;

@@ -7,6 +7,7 @@ import type { SinkContext, SourceContext } from '../connectors/contract.ts'
 import {
   exchangeInto,
   type ExecutionPlan,
+  type KeyedProcessNode,
   type NodeId,
   type SinkNode,
   type SourceNode,
@@ -20,6 +21,7 @@ import type { KeyGuard } from './key-guard.ts'
 import { EventTimeOperator } from './operators/event-time.ts'
 import { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import { KeyedProcessOperator } from './operators/keyed-process.ts'
+import { PrefetchedInput } from './operators/prefetched-input.ts'
 import { ProcessOperator } from './operators/process.ts'
 import { SinkTask } from './operators/sink-task.ts'
 import { SourceTask, type SourceHost } from './operators/source-task.ts'
@@ -33,6 +35,8 @@ export interface Operators {
   readonly sources: readonly SourceTask[]
   readonly eventTimes: readonly EventTimeOperator[]
   readonly keyed: readonly KeyedProcessOperator[]
+  /** Their records may wait within a step. */
+  readonly prefetched: readonly PrefetchedInput[]
   /** Their keyed parts are among `keyed` too. */
   readonly broadcasts: readonly KeyedBroadcastProcessOperator[]
   readonly processes: readonly ProcessOperator[]
@@ -63,6 +67,7 @@ class Builder {
   private readonly sources: SourceTask[] = []
   private readonly eventTimes: EventTimeOperator[] = []
   private readonly keyed: KeyedProcessOperator[] = []
+  private readonly prefetched: PrefetchedInput[] = []
   private readonly broadcasts: KeyedBroadcastProcessOperator[] = []
   private readonly processes: ProcessOperator[] = []
   private readonly sinks: SinkTask[] = []
@@ -100,6 +105,7 @@ class Builder {
       sources: this.sources.reverse(),
       eventTimes: this.eventTimes.reverse(),
       keyed: this.keyed.reverse(),
+      prefetched: this.prefetched.reverse(),
       broadcasts: this.broadcasts.reverse(),
       processes: this.processes.reverse(),
       sinks: this.sinks.reverse(),
@@ -139,12 +145,7 @@ class Builder {
       case 'process':
         return [added(this.processes, new ProcessOperator(node, outputs, services))]
       case 'keyedProcess':
-        return [
-          added(
-            this.keyed,
-            new KeyedProcessOperator(node, this.keyedStates(node), this.stateId(node), outputs, services),
-          ),
-        ]
+        return [this.keyedProcess(node, outputs)]
       case 'keyedBroadcastProcess': {
         const states = this.keyedStates(node)
         const operator = new KeyedBroadcastProcessOperator(node, states, this.stateId(node), outputs, services)
@@ -161,6 +162,16 @@ class Builder {
       case 'sink':
         return [added(this.sinks, new SinkTask(node, services, this.context.sinkContext(node)))]
     }
+  }
+
+  private keyedProcess(node: KeyedProcessNode, outputs: Outputs): Input {
+    const { services } = this.context
+    const states = this.keyedStates(node)
+    const operator = added(this.keyed, new KeyedProcessOperator(node, states, this.stateId(node), outputs, services))
+    const { prefetch } = states
+    if (prefetch === undefined) return operator
+    const input = new PrefetchedInput(operator, node.inputs[0].keyBy!, prefetch, services.chain, this.failOf(node))
+    return added(this.prefetched, input)
   }
 
   private stateless<F>(

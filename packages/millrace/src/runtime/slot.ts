@@ -200,12 +200,14 @@ export class Slot {
     if (this.hasMail) this.handleMails()
     if (this.flows) this.fireTimers()
     const received = this.exchange.read()
+    this.deliver()
     const aligned = this.exchange.aligned()
     if (aligned) this.endAlignment()
     const read = this.flows ? this.read() : this.exchange.aligning && this.holdSources()
     for (const eventTime of this.operators.eventTimes) {
       if (eventTime.stepped(!this.flows || this.exchange.heldUp)) this.chainTimes.worked(eventTime.plan.node)
     }
+    this.deliver()
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
@@ -215,6 +217,11 @@ export class Slot {
     const progress = received || aligned || read || snapshot?.hasWork === true || this.hasMail
     this.flush(!progress)
     return progress ? 'progress' : this.sleep(this.dueMs())
+  }
+
+  /** Lets records that wait for their keys' state through: none may wait at a barrier, or from step to step. */
+  private deliver(): void {
+    for (const input of this.operators.prefetched) input.deliver()
   }
 
   /** Not in an alignment, nor behind a last barrier: nothing that is read or fires there would be committed. */

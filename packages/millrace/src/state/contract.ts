@@ -36,7 +36,12 @@ export interface KeyedStates {
   timers(id: StateId): TimerStore
   /** Accumulators per key and window start. */
   windows(id: StateId, aggregator: Aggregator<any, any, any>): WindowStore
+  /** Where reading many keys at once is cheaper than one by one. */
+  readonly prefetch?: Prefetch
 }
+
+/** Brings into memory what there is of the first `count` keys, whose hashes are given. The bound key is another one afterwards. */
+export type Prefetch = (keys: readonly Key[], hashes: Int32Array, count: number) => void
 
 /** The timers of one operator and time domain: a set of (key, time), fired in the order of time, then of registration. */
 export interface TimerStore {

@@ -12,7 +12,9 @@ export class CellCache {
   bytes = 0
   private readonly maxBytes: number
   private readonly evict: (cells: readonly DiskCell[]) => void
-  private readonly ring: DiskCell[] = []
+  private readonly ring: (DiskCell | undefined)[] = []
+  /** Places that were left. What comes takes the place of what has just gone, behind the hand, and so has a whole round. */
+  private readonly free: number[] = []
   private readonly victims: DiskCell[] = []
   private hand = 0
 
@@ -22,30 +24,31 @@ export class CellCache {
   }
 
   get size(): number {
-    return this.ring.length
+    return this.ring.length - this.free.length
   }
 
   /** Any other cell may be gone afterwards. */
   add(cell: DiskCell): void {
     if (this.bytes + cell.sizeBytes > this.maxBytes) this.makeRoom(cell.sizeBytes)
-    cell.ringAt = this.ring.length
-    this.ring.push(cell)
+    cell.ringAt = this.free.pop() ?? this.ring.length
+    this.ring[cell.ringAt] = cell
     this.bytes += cell.sizeBytes
   }
 
   /** Takes effect when something is added next. */
   resize(cell: DiskCell, sizeBytes: number): void {
-    this.bytes += sizeBytes - cell.sizeBytes
+    if (cell.ringAt !== NOWHERE) this.bytes += sizeBytes - cell.sizeBytes
     cell.sizeBytes = sizeBytes
   }
 
   private makeRoom(forBytes: number): void {
     const { ring, victims } = this
     const low = this.maxBytes * LOW_SHARE - forBytes
-    while (ring.length > 0 && victims.length < BATCH_CELLS && (this.bytes > low || victims.length === 0)) {
+    while (this.size > 0 && victims.length < BATCH_CELLS && (this.bytes > low || victims.length === 0)) {
       if (this.hand >= ring.length) this.hand = 0
       const cell = ring[this.hand]
-      if (cell.isReferenced) {
+      if (cell === undefined) this.hand++
+      else if (cell.isReferenced) {
         cell.isReferenced = false
         this.hand++
       } else {
@@ -58,11 +61,8 @@ export class CellCache {
   }
 
   private remove(cell: DiskCell): void {
-    const last = this.ring.pop()!
-    if (last !== cell) {
-      last.ringAt = cell.ringAt
-      this.ring[cell.ringAt] = last
-    }
+    this.ring[cell.ringAt] = undefined
+    this.free.push(cell.ringAt)
     cell.ringAt = NOWHERE
     this.bytes -= cell.sizeBytes
   }

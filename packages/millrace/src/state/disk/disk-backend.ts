@@ -18,7 +18,13 @@ import type {
   WindowStore,
   WriterSchemas,
 } from '../contract.ts'
-import { isFixedAggregator, type Aggregator, type StateDeclaration, type StateOptions } from '../declarations.ts'
+import {
+  isFixedAggregator,
+  type Aggregator,
+  type Key,
+  type StateDeclaration,
+  type StateOptions,
+} from '../declarations.ts'
 import { enforcedSchema } from '../enforced-schema.ts'
 import { EntryGroup, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
 import { EntrySorter } from '../entries/entry-sorter.ts'
@@ -300,6 +306,7 @@ class DiskKeyedStates implements KeyedStates {
   readonly keys: KeyContext
   private readonly backend: DiskBackend
   private readonly operator: string
+  private readonly valueTables: DiskValueTable[] = []
 
   constructor(backend: DiskBackend, operator: string, keys: KeyContext) {
     this.backend = backend
@@ -310,7 +317,11 @@ class DiskKeyedStates implements KeyedStates {
   state(id: StateId, name: string, declaration: StateDeclaration): StateHandle {
     const { keys, backend } = this
     const ttl = backend.ttlOf(declaration.options)
-    const values = (codec: ValueCodec) => backend.addTable(working => new DiskValueTable(id, working, codec, ttl))
+    const values = (codec: ValueCodec) => {
+      const table = backend.addTable(working => new DiskValueTable(id, working, codec, ttl))
+      this.valueTables.push(table)
+      return table
+    }
     const schema = enforcedSchema(declaration)
     const codec = schema === undefined ? ANY_VALUE : new RowCodec(schema, { operator: this.operator, state: name })
     switch (declaration.kind) {
@@ -337,6 +348,10 @@ class DiskKeyedStates implements KeyedStates {
         return new DiskAggregatingState(keys, values(accumulatorCodec(aggregator)), aggregator)
       }
     }
+  }
+
+  readonly prefetch = (keys: readonly Key[], hashes: Int32Array, count: number): void => {
+    for (const table of this.valueTables) table.prefetch(this.keys, keys, hashes, count)
   }
 
   timers(id: StateId): TimerStore {

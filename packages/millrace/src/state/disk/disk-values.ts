@@ -1,13 +1,16 @@
 /** One value per key: value, reducing and aggregating state. */
 import { keyIdentity } from '../../codec/index.ts'
-import type { Aggregator, AggregatingState, ReducingState, ValueState } from '../declarations.ts'
+import type { Aggregator, AggregatingState, Key, ReducingState, ValueState } from '../declarations.ts'
 import { flatten } from '../entries/flatten.ts'
 import type { KeyContext } from '../key-context.ts'
 import { type DiskCell, NOWHERE } from './disk-cell.ts'
 import { DiskTable } from './disk-table.ts'
+import { Packing, Unpacking } from './packed.ts'
 
 export class DiskValueTable extends DiskTable {
   private readonly groups: (Map<unknown, DiskCell> | undefined)[] = []
+  private readonly missing = new Packing()
+  private readonly missingKeys: Key[] = []
 
   /** The bound key's cell, present or absent. */
   find(keys: KeyContext): DiskCell {
@@ -19,6 +22,31 @@ export class DiskValueTable extends DiskTable {
       cells.set(flatten(keys.identity), cell)
     }
     return cell
+  }
+
+  /** Reads in one call what is not in memory of these keys. */
+  prefetch(context: KeyContext, keys: readonly Key[], hashes: Int32Array, count: number): void {
+    const { missing, missingKeys } = this
+    missing.reset()
+    missingKeys.length = 0
+    for (let i = 0; i < count; i++) {
+      context.bindHashed(keys[i], hashes[i])
+      context.locate()
+      if (this.groups[context.group]?.has(context.identity) === true) continue
+      missing.string(this.storeKey(keys[i], undefined, context.group))
+      missingKeys.push(keys[i])
+    }
+    if (missing.count < 2) return
+    const values = new Unpacking(this.working.store.multiGet(missing.bytes, missing.count))
+    for (const key of missingKeys) {
+      values.next()
+      context.bind(key)
+      context.locate()
+      const cells = (this.groups[context.group] ??= new Map())
+      if (cells.has(context.identity)) continue
+      const cell = this.admit(key, undefined, context.group, values.isMissing ? undefined : values.current)
+      cells.set(flatten(context.identity), cell)
+    }
   }
 
   protected cellsOf(group: number): Iterator<DiskCell> {

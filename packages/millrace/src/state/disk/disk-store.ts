@@ -23,7 +23,7 @@ export interface DiskStore {
   deleteRange(from: Uint8Array, to: Uint8Array): void
   /**
    * Entries (`PackedEntries`) in [from, to), ascending, or descending from the last one: as many as come to about `maxBytes`, and at least one
-   * if there is any. Nothing: there is none (any more). To go on, ask from behind the last key.
+   * if there is any. Fewer than `maxBytes` bytes: there are no more. To go on, ask from behind the last key.
    */
   scan(from: Uint8Array, to: Uint8Array, maxBytes: number, descending?: boolean): Uint8Array
   /** Everything as it is now, whatever is written later. Few are open at a time. */

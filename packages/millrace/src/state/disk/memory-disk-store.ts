@@ -1,4 +1,5 @@
 /** A DiskStore in memory, for tests and simulated worlds. It is simple, not fast. */
+import { assert } from '../../base/assert.ts'
 import type { DiskStore, DiskUsage, DiskView } from './disk-store.ts'
 import { Packing, Unpacking } from './packed.ts'
 
@@ -97,6 +98,7 @@ class Content {
       if (value === undefined) values.missing()
       else values.string(value)
     }
+    assert(wanted.atEnd, 'there are as many keys as were announced')
     return new Uint8Array(values.bytes)
   }
 

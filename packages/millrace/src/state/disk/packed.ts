@@ -6,6 +6,7 @@
  *     entries  (key length | key | value length | value)*
  *     batch    as entries; MISSING in place of a value length: the key is deleted
  */
+import { assert } from '../../base/assert.ts'
 import { ByteWriter } from '../../codec/index.ts'
 
 export const MISSING = 0xffffffff
@@ -78,6 +79,7 @@ export class Unpacking {
     this.start = this.end + 4
     this.isMissing = length === MISSING
     this.end = this.isMissing ? this.start : this.start + length
+    assert(this.end <= this.bytes.length, 'packed strings are whole')
   }
 
   /** A view of the string it stands at. */

@@ -24,16 +24,27 @@ out=prebuilds/$platform
 rm -rf "$out"
 mkdir -p "$out"
 
+# The code must stay when the thread that loaded it ends (nodelete): RocksDB's threads go on.
 # An RPATH, unlike a RUNPATH, also holds for what the libraries themselves need.
-"$compiler" -std=c++17 -O2 -Wall -Wextra -Wno-unused-parameter -fPIC -shared -s \
+"$compiler" -std=c++17 -O2 -Wall -Wextra -Wno-unused-parameter -Werror -fPIC -fvisibility=hidden -shared -s \
   -I"$(node -p "require('node-api-headers').include_dir")" ${root:+-I"$root/usr/include"} \
   -o "$out/binding.node" src/binding.cc \
-  -L"$libraries" -lrocksdb -Wl,-rpath-link,"$libraries" -Wl,--disable-new-dtags -Wl,-rpath,'$ORIGIN'
+  -L"$libraries" -lrocksdb -Wl,-rpath-link,"$libraries" \
+  -Wl,-z,nodelete -Wl,--disable-new-dtags -Wl,-rpath,'$ORIGIN'
 
-# What librocksdb needs beyond the C and C++ libraries.
-for library in librocksdb.so.7.8 libgflags.so.2.2 libsnappy.so.1 libz.so.1 libbz2.so.1.0 liblz4.so.1 libzstd.so.1; do
-  found=$(find "$root/usr/lib/$triplet" "$root/lib/$triplet" -name "$library" 2>/dev/null | head -1)
-  cp -L "$found" "$out/$library"
+# What librocksdb needs beyond the C and C++ libraries, by the packages of Debian that say under which license.
+mkdir "$out/licenses"
+ship() {
+  local library=$1 package=$2
+  cp -L "$(find "$root/usr/lib/$triplet" "$root/lib/$triplet" -name "$library" 2>/dev/null | head -1)" "$out/$library"
   chmod 644 "$out/$library"
-done
+  cp "$root/usr/share/doc/$package/copyright" "$out/licenses/$library.txt"
+}
+ship librocksdb.so.7.8 librocksdb7.8
+ship libgflags.so.2.2 libgflags2.2
+ship libsnappy.so.1 libsnappy1v5
+ship libz.so.1 zlib1g
+ship libbz2.so.1.0 libbz2-1.0
+ship liblz4.so.1 liblz4-1
+ship libzstd.so.1 libzstd1
 echo "built $out: $(du -sh "$out" | cut -f1)"

@@ -4,6 +4,7 @@ export interface RocksDb {
   readonly version: string
   /** A new database in a directory of its own. `memoryBytes` is of the process: that of the first one open counts. */
   open(path: string, memoryBytes: number): Database
+  /** Ends its views too. Closing again does nothing. */
   close(database: Database): void
   get(database: Database, key: Uint8Array): Uint8Array | undefined
   multiGet(database: Database, view: View | undefined, keys: Uint8Array, count: number): Uint8Array
@@ -20,7 +21,7 @@ export interface RocksDb {
     descending: boolean,
   ): Uint8Array
   view(database: Database): View
-  closeView(database: Database, view: View): void
+  closeView(view: View): void
   usage(database: Database): Usage
 }
 

@@ -29,6 +29,8 @@
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include "unsynced_files.h"
+
 namespace {
 
 using rocksdb::PinnableSlice;
@@ -61,11 +63,24 @@ std::shared_ptr<Memory> ShareMemory(size_t bytes) {
 
 // ------------------------------------------------------------------------------------------------------------------ handles
 
+struct Database;
+
+// Tags tell handles apart, whatever JavaScript gives for one.
+constexpr uint32_t kViewTag = 0x77656976;
+constexpr uint32_t kDatabaseTag = 0x61746164;
+
 struct View {
-  const rocksdb::Snapshot* snapshot = nullptr;
+  const uint32_t tag = kViewTag;
+  Database* const database;
+  // Null: closed, or the database is. As long as there is one, the database is open.
+  const rocksdb::Snapshot* snapshot;
+
+  View(Database* database, const rocksdb::Snapshot* snapshot) : database(database), snapshot(snapshot) {}
+  void Close();
 };
 
 struct Database {
+  const uint32_t tag = kDatabaseTag;
   std::shared_ptr<Memory> memory;
   std::unique_ptr<rocksdb::DB> db;
   std::unique_ptr<rocksdb::SstFileWriter> loader;
@@ -91,6 +106,19 @@ struct Database {
   }
 };
 
+void View::Close() {
+  if (snapshot == nullptr) return;
+  database->views.erase(this);
+  database->db->ReleaseSnapshot(snapshot);
+  snapshot = nullptr;
+}
+
+// The environment of all databases. RocksDB's threads use it until the process ends, so it is never destroyed.
+rocksdb::Env* UnsyncedEnv() {
+  static rocksdb::Env* env = rocksdb::NewCompositeEnv(std::make_shared<millrace::UnsyncedFileSystem>()).release();
+  return env;
+}
+
 void CloseAtExit(void* data) { static_cast<Database*>(data)->Close(); }
 
 void FreeDatabase(napi_env env, void* data, void*) {
@@ -115,10 +143,9 @@ napi_value ThrowStatus(napi_env env, const Status& status) {
   napi_get_cb_info(env, info, &argc, args, nullptr, nullptr); \
   if (argc < count) return Throw(env, "ARGUMENT", "too few arguments")
 
-#define OPEN_DATABASE(value)                                  \
-  Database* database = nullptr;                               \
-  if (napi_get_value_external(env, value, reinterpret_cast<void**>(&database)) != napi_ok || database == nullptr) \
-    return Throw(env, "ARGUMENT", "not a database");          \
+#define OPEN_DATABASE(value)                                                        \
+  Database* database = ReadHandle<Database>(env, value, kDatabaseTag);              \
+  if (database == nullptr) return Throw(env, "ARGUMENT", "not a database");         \
   if (!database->db) return Throw(env, "CLOSED", "the database is closed")
 
 #define BYTES(name, value) \
@@ -127,6 +154,13 @@ napi_value ThrowStatus(napi_env env, const Status& status) {
 
 #define CHECK(status) \
   if (Status checked = (status); !checked.ok()) return ThrowStatus(env, checked)
+
+template <typename Handle>
+Handle* ReadHandle(napi_env env, napi_value value, uint32_t tag) {
+  void* handle = nullptr;
+  if (napi_get_value_external(env, value, &handle) != napi_ok || handle == nullptr) return nullptr;
+  return static_cast<Handle*>(handle)->tag == tag ? static_cast<Handle*>(handle) : nullptr;
+}
 
 bool ReadBytes(napi_env env, napi_value value, Slice* into) {
   bool is_typed = false;
@@ -137,12 +171,12 @@ bool ReadBytes(napi_env env, napi_value value, Slice* into) {
   void* data;
   if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
   if (type != napi_uint8_array) return false;
-  *into = Slice(static_cast<const char*>(data), length);
+  *into = length == 0 ? Slice() : Slice(static_cast<const char*>(data), length);
   return true;
 }
 
 bool ReadNumber(napi_env env, napi_value value, double* into) {
-  return napi_get_value_double(env, value, into) == napi_ok && *into >= 0;
+  return napi_get_value_double(env, value, into) == napi_ok && *into >= 0 && *into <= 9007199254740991.0;
 }
 
 bool ReadText(napi_env env, napi_value value, std::string* into) {
@@ -219,6 +253,7 @@ napi_value Open(napi_env env, napi_callback_info info) {
   table.optimize_filters_for_memory = true;
 
   rocksdb::Options& options = database->options;
+  options.env = UnsyncedEnv();
   options.create_if_missing = true;
   options.error_if_exists = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -242,7 +277,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
   options.keep_log_file_num = 1;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.use_fsync = false;
+  // A disk that is full stays so until something is done about it.
+  options.max_bgerror_resume_count = 0;
   options.avoid_flush_during_shutdown = true;
   options.paranoid_checks = true;
 
@@ -258,7 +294,8 @@ napi_value Open(napi_env env, napi_callback_info info) {
 
 napi_value Close(napi_env env, napi_callback_info info) {
   ARGS(1);
-  OPEN_DATABASE(args[0]);
+  Database* database = ReadHandle<Database>(env, args[0], kDatabaseTag);
+  if (database == nullptr) return Throw(env, "ARGUMENT", "not a database");
   database->Close();
   return Undefined(env);
 }
@@ -279,8 +316,8 @@ bool ReadView(napi_env env, napi_value value, rocksdb::ReadOptions* options, boo
   napi_valuetype type;
   napi_typeof(env, value, &type);
   if (type == napi_undefined) return true;
-  View* view = nullptr;
-  if (napi_get_value_external(env, value, reinterpret_cast<void**>(&view)) != napi_ok || view == nullptr) return false;
+  const View* view = ReadHandle<View>(env, value, kViewTag);
+  if (view == nullptr) return false;
   *closed = view->snapshot == nullptr;
   options->snapshot = view->snapshot;
   return true;
@@ -305,6 +342,7 @@ napi_value MultiGet(napi_env env, napi_callback_info info) {
   std::vector<Slice> keys(count);
   for (size_t i = 0; i < count; i++)
     if (!TakeString(&packed, &keys[i])) return Throw(env, "ARGUMENT", kTruncated);
+  if (!packed.empty()) return Throw(env, "ARGUMENT", "there are more keys than announced");
   std::vector<PinnableSlice> values(count);
   std::vector<Status> statuses(count);
   database->db->MultiGet(options, database->db->DefaultColumnFamily(), count, keys.data(), values.data(), statuses.data(), false);
@@ -374,7 +412,7 @@ napi_value Load(napi_env env, napi_callback_info info) {
     if (!TakeString(&packed, &key) || !TakeString(&packed, &value)) return Throw(env, "ARGUMENT", kTruncated);
     if (!database->loader) {
       database->loading = database->path + "/load-" + std::to_string(database->loads++) + ".sst";
-      database->loader = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), database->options);
+      database->loader = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), database->options, nullptr, false);
       CHECK(database->loader->Open(database->loading));
     }
     CHECK(database->loader->Put(key, value));
@@ -433,28 +471,28 @@ napi_value Scan(napi_env env, napi_callback_info info) {
   return Copy(env, found);
 }
 
-void FreeView(napi_env, void* data, void*) { delete static_cast<View*>(data); }
+void FreeView(napi_env, void* data, void*) {
+  const std::unique_ptr<View> view(static_cast<View*>(data));
+  view->Close();
+}
 
 // view(database): view
 napi_value OpenView(napi_env env, napi_callback_info info) {
   ARGS(1);
   OPEN_DATABASE(args[0]);
-  auto* view = new View{database->db->GetSnapshot()};
+  auto* view = new View(database, database->db->GetSnapshot());
   database->views.insert(view);
   napi_value external;
   napi_create_external(env, view, FreeView, nullptr, &external);
   return external;
 }
 
-// closeView(database, view)
+// closeView(view)
 napi_value CloseView(napi_env env, napi_callback_info info) {
-  ARGS(2);
-  OPEN_DATABASE(args[0]);
-  View* view = nullptr;
-  if (napi_get_value_external(env, args[1], reinterpret_cast<void**>(&view)) != napi_ok || view == nullptr)
-    return Throw(env, "ARGUMENT", "not a view");
-  if (database->views.erase(view) > 0) database->db->ReleaseSnapshot(view->snapshot);
-  view->snapshot = nullptr;
+  ARGS(1);
+  View* view = ReadHandle<View>(env, args[0], kViewTag);
+  if (view == nullptr) return Throw(env, "ARGUMENT", "not a view");
+  view->Close();
   return Undefined(env);
 }
 
@@ -480,22 +518,34 @@ napi_value Usage(napi_env env, napi_callback_info info) {
   return usage;
 }
 
+// A C++ exception (out of memory, say) becomes one of JavaScript.
+template <napi_value (*call)(napi_env, napi_callback_info)>
+napi_value Guarded(napi_env env, napi_callback_info info) {
+  try {
+    return call(env, info);
+  } catch (const std::exception& failure) {
+    return Throw(env, "ROCKSDB", failure.what());
+  } catch (...) {
+    return Throw(env, "ROCKSDB", "an unknown failure");
+  }
+}
+
 napi_value Init(napi_env env, napi_value exports) {
   // glibc keeps an arena for each thread that allocates, and gives little of it back.
   mallopt(M_ARENA_MAX, 2);
   const napi_property_descriptor calls[] = {
-      {"open", nullptr, Open, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"close", nullptr, Close, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"get", nullptr, Get, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"multiGet", nullptr, MultiGet, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"write", nullptr, Write, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"load", nullptr, Load, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"endLoad", nullptr, EndLoad, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"deleteRange", nullptr, DeleteRange, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"scan", nullptr, Scan, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"view", nullptr, OpenView, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"closeView", nullptr, CloseView, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
-      {"usage", nullptr, Usage, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"open", nullptr, Guarded<Open>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"close", nullptr, Guarded<Close>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"get", nullptr, Guarded<Get>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"multiGet", nullptr, Guarded<MultiGet>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"write", nullptr, Guarded<Write>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"load", nullptr, Guarded<Load>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"endLoad", nullptr, Guarded<EndLoad>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"deleteRange", nullptr, Guarded<DeleteRange>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"scan", nullptr, Guarded<Scan>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"view", nullptr, Guarded<OpenView>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"closeView", nullptr, Guarded<CloseView>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"usage", nullptr, Guarded<Usage>, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, sizeof(calls) / sizeof(calls[0]), calls);
   napi_value version;

@@ -75,6 +75,6 @@ class RocksDbView implements DiskView {
   }
 
   close(): void {
-    this.native.closeView(this.database, this.opened)
+    this.native.closeView(this.opened)
   }
 }

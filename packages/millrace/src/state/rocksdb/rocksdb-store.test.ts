@@ -17,7 +17,9 @@ if ('native' in loaded) {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-rocksdb-'))
   after(() => rmSync(directory, { recursive: true, force: true }))
   let opened = 0
-  diskStoreContract('rocksdb', () => new RocksDbStore(loaded.native, join(directory, String(opened++)), 16 << 20), { runs: 60 })
+  diskStoreContract('rocksdb', () => new RocksDbStore(loaded.native, join(directory, String(opened++)), 16 << 20), {
+    runs: 60,
+  })
 }
 
 function isRequired(): boolean {

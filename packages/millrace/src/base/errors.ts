@@ -169,6 +169,16 @@ export const ERRORS = {
     'A read or write of the storage failed, for example because the disk is full; the cause says why. The checkpoint is aborted, nothing older is lost.',
     'Mend the cause. The job goes on within checkpointing.tolerableFailures.',
   ),
+  DISK_STORE_FAILED: external(
+    'The working state on local disk failed.',
+    'State that is larger than memory is kept in files of its own, which are scratch: the disk is full, a file was damaged, or another process uses the directory; the message says which. Nothing of a checkpoint is lost.',
+    'Mend the cause in the message. The job starts again from its latest checkpoint, which makes the files anew; state.rocksdb.directory names another disk.',
+  ),
+  DISK_STORE_MISSING: user(
+    'The wanted store of working state is not available here.',
+    'RocksDB comes with the optional package @millrace/rocksdb, which has binaries for Linux on x64 and arm64 with glibc. Where it is missing, SQLite is used, unless MILLRACE_DISK_STORE asks for RocksDB.',
+    'Install @millrace/rocksdb, leave MILLRACE_DISK_STORE out, or use the heap backend.',
+  ),
   STORE_POISONED: external(
     'An fsync failed, so nothing more is written.',
     'After a failed fsync nobody can tell what is on the disk. The job stops; recovery starts from the latest complete snapshot.',

@@ -1,10 +1,12 @@
 /** The real world for a slot: the clock, the store, the event loop. One per slot. */
+import { tmpdir } from 'node:os'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Platform } from '../runtime/platform.ts'
 import type { DiskState } from '../runtime/slot-plan.ts'
 import type { DiskStore } from '../state/index.ts'
 import { openDiskStore } from '../state/rocksdb/open-disk-store.ts'
 import type { SegmentStore } from '../store/contract.ts'
+import { makeScratchDirectory } from './scratch-directory.ts'
 
 /** Longest sleep: setTimeout takes 31 bits. */
 const SLEEP_MAX_MS = 60_000
@@ -33,8 +35,8 @@ export class NodePlatform implements Platform {
     this.wakeUp?.()
   }
 
-  openDiskStore(state: DiskState): DiskStore {
-    return openDiskStore(state)
+  openDiskStore({ memoryBytes, directory: base = tmpdir() }: DiskState, parallelism: number): DiskStore {
+    return openDiskStore({ directory: makeScratchDirectory(base), memoryBytes, storeCount: parallelism })
   }
 
   async yield(): Promise<void> {

@@ -16,8 +16,8 @@ export interface Setting {
 
 export const ENV_PREFIX = 'MILLRACE_'
 const PARAMS = 'params.'
-/** Of crash tests, read by crash.ts. */
-const NO_OPTION = 'MILLRACE_FAILPOINT'
+/** Of crash tests (crash.ts), of the choice between disk stores (open-disk-store.ts), and of its tests. */
+const NO_OPTIONS = ['MILLRACE_FAILPOINT', 'MILLRACE_DISK_STORE', 'MILLRACE_REQUIRE_ROCKSDB']
 
 /** Nested objects, or dotted paths, or both; undefined values say nothing. A parameter's value may itself be an object. */
 export function settingsOf(options: object, source: string, isText = false): Setting[] {
@@ -61,7 +61,7 @@ export function settingsOfEnv(
   const settings: Setting[] = []
   const unknown: string[] = []
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(ENV_PREFIX) || name === NO_OPTION || value === undefined || value === '') continue
+    if (!name.startsWith(ENV_PREFIX) || NO_OPTIONS.includes(name) || value === undefined || value === '') continue
     const rest = name.slice(ENV_PREFIX.length)
     const path = paths.get(rest) ?? paramPath(rest)
     if (path === undefined) unknown.push(name)

@@ -153,7 +153,12 @@ test('environment names are the paths in upper snake case; empty ones say nothin
 
 test('a MILLRACE_ variable that is no option is a warning with a guess, not an error', () => {
   const { warnings } = resolveOptions({
-    env: { MILLRACE_CHECKPOINTING_INTERVALL: '1s', MILLRACE_HOME: '/opt', HOME: '/root' },
+    env: {
+      MILLRACE_CHECKPOINTING_INTERVALL: '1s',
+      MILLRACE_HOME: '/opt',
+      MILLRACE_DISK_STORE: 'sqlite',
+      HOME: '/root',
+    },
   })
   assert.deepEqual(warnings, [
     'MILLRACE_CHECKPOINTING_INTERVALL is not an option and has no effect; did you mean MILLRACE_CHECKPOINTING_INTERVAL?',

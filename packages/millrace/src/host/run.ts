@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { buildGraph, assertJobName, type JobDefinition, type JobOptions, type Params } from '../api/index.ts'
 import { MillraceError } from '../base/errors.ts'
 import { planJob } from '../graph/index.ts'
+import { chooseDiskStore } from '../state/rocksdb/open-disk-store.ts'
 import { localStorage } from '../store/local/index.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import type { Storage } from '../store/contract.ts'
@@ -130,6 +131,10 @@ export async function start(options: StartOptions): Promise<StartedJob> {
   const store = storage.job(name)
   const onEvent: OnJobEvent = options.onEvent ?? (() => undefined)
   for (const message of resolved.warnings) onEvent({ type: 'log', level: 'warn', message })
+  if (resolved.stateBackend === 'rocksdb') {
+    const { notice } = chooseDiskStore()
+    if (notice !== undefined) onEvent({ type: 'log', level: 'warn', message: notice })
+  }
   const point = options.from === undefined ? undefined : await findStartPoint(options.from, storage, name)
   const runner = new JobRunner({
     job: name,

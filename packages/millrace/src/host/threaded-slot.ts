@@ -1,5 +1,5 @@
 /** A slot in a thread of its own, so that the coordinator stays responsive. The thread imports the job module itself. */
-import { totalmem } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { MillraceError } from '../base/errors.ts'
 import { carry, uncarry } from '../runtime/carried-error.ts'
@@ -7,6 +7,7 @@ import type { ToSlot } from '../checkpoint/mail.ts'
 import type { SlotPlan, SourceShares } from '../runtime/slot-plan.ts'
 import type { Storage } from '../store/contract.ts'
 import { lendStore } from './lent-store.ts'
+import { removeScratchOfThread } from './scratch-directory.ts'
 import type { Answered, FromThread, SlotThreadData, ToThread } from './slot-messages.ts'
 import type { OnMail, SlotFactory, SlotPort } from './slot-port.ts'
 
@@ -40,6 +41,8 @@ class ThreadedSlot implements SlotPort {
   private readonly onMail: OnMail
   private readonly waiting = new Map<Answered, { resolve(): void; reject(error: unknown): void }>()
   private closing = false
+  /** Where its working files are, which it cannot remove when it dies. */
+  private scratchBase: string | undefined
   private closed: Promise<void> | undefined
 
   constructor(data: SlotThreadData, onMail: OnMail) {
@@ -55,10 +58,16 @@ class ThreadedSlot implements SlotPort {
     })
     this.worker.on('message', (message: FromThread) => this.receive(message))
     this.worker.on('error', error => this.died(error))
-    this.worker.on('exit', code => this.died(new Error(`the slot's thread ended with code ${code}`)))
+    const { threadId } = this.worker
+    this.worker.on('exit', code => {
+      this.died(new Error(`the slot's thread ended with code ${code}`))
+      if (this.scratchBase !== undefined) removeScratchOfThread(this.scratchBase, threadId)
+    })
   }
 
   restore(plan: SlotPlan): Promise<void> {
+    const { workingState } = plan
+    if (workingState.backend === 'rocksdb') this.scratchBase = workingState.directory ?? tmpdir()
     return this.call({ type: 'restore', plan })
   }
 

@@ -15,6 +15,6 @@ export interface Platform {
   wakeSlot(slot: number): void
   /** Lets callbacks of the event loop run; long work awaits it now and then. */
   yield(): Promise<void>
-  /** A new store for the working state of one slot, empty. @throws DISK_STORE_MISSING, DISK_STORE_FAILED */
-  openDiskStore(state: DiskState): DiskStore
+  /** A new store for the working state of one of `parallelism` slots, empty. @throws DISK_STORE_MISSING, DISK_STORE_FAILED */
+  openDiskStore(state: DiskState, parallelism: number): DiskStore
 }

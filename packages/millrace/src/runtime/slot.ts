@@ -504,11 +504,11 @@ function sumOf(numbers: readonly number[]): number {
 }
 
 function openBackend(
-  { maxParallelism, workingState }: SlotPlan,
+  { maxParallelism, parallelism, workingState }: SlotPlan,
   platform: Platform,
   clock: { readonly nowMs: number },
 ): StateBackend {
   if (workingState.backend === 'heap') return new HeapBackend(maxParallelism, clock)
-  const store = platform.openDiskStore(workingState)
+  const store = platform.openDiskStore(workingState, parallelism)
   return new DiskBackend({ maxParallelism, clock, store, cacheBytes: workingState.cacheBytes })
 }

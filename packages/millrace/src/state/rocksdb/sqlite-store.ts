@@ -3,17 +3,21 @@
  *
  * A view is a second connection whose read transaction is open: in WAL mode it goes on seeing what was there when it began. While one is open
  * the WAL only grows. Nothing is synchronised: the file is scratch.
+ *
+ *     value   the entry's value | u32 LE crc32 of it       SQLite would not notice that bytes of it have changed on the disk
  */
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../../base/assert.ts'
+import { ByteWriter, crc32 } from '../../codec/index.ts'
 import type { DiskStore, DiskUsage, DiskView } from '../disk/disk-store.ts'
 import { Packing, Unpacking } from '../disk/packed.ts'
 
 /** Pages of the file in memory, of a view: it reads in order, once. */
 const VIEW_CACHE_BYTES = 2 << 20
 const CHECKPOINT_PAGES = 4000
+const CHECKSUM_BYTES = 4
 
 interface Entry {
   readonly key: Uint8Array
@@ -65,7 +69,7 @@ export class SqliteStore implements DiskStore {
         const key = operation.current
         operation.next()
         if (operation.isMissing) this.deleteOne.run(key)
-        else this.putOne.run(key, operation.current)
+        else this.putOne.run(key, sealed(operation.current))
       }
     })
   }
@@ -158,7 +162,8 @@ class Reader {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return (this.one.get(key) as Pick<Entry, 'value'> | undefined)?.value
+    const entry = this.one.get(key) as Pick<Entry, 'value'> | undefined
+    return entry && opened(entry.value)
   }
 
   multiGet(keys: Uint8Array, count: number): Uint8Array {
@@ -178,11 +183,30 @@ class Reader {
     const found = new Packing()
     const statement = descending ? this.descending : this.ascending
     for (const { key, value } of statement.iterate(from, to) as Iterable<Entry>) {
-      found.put(key, value)
+      found.put(key, opened(value))
       if (found.length >= maxBytes) break
     }
     return new Uint8Array(found.bytes)
   }
+}
+
+const writer = new ByteWriter(1024)
+
+/** Valid until the next call. */
+function sealed(value: Uint8Array): Uint8Array {
+  writer.reset()
+  writer.raw(value)
+  writer.u32le(crc32(value))
+  return writer.view()
+}
+
+function opened(stored: Uint8Array): Uint8Array {
+  const end = stored.length - CHECKSUM_BYTES
+  const value = stored.subarray(0, Math.max(end, 0))
+  if (end < 0 || new DataView(stored.buffer, stored.byteOffset + end).getUint32(0, true) !== crc32(value)) {
+    throw new Error('the checksum of a value is wrong')
+  }
+  return value
 }
 
 /** Loaded when there is need: it says on stderr that it is experimental. */

@@ -37,6 +37,8 @@ export type FromSlot =
   | { readonly type: 'finished' }
   | { readonly type: 'failed'; readonly error: CarriedError; readonly records: number }
   | { readonly type: 'progress'; readonly progress: SlotProgress }
+  /** How much of the snapshot is loaded, of how much: as loading begins, and then now and then if it takes long. */
+  | { readonly type: 'restoring'; readonly readBytes: number; readonly totalBytes: number }
   | { readonly type: 'rows'; readonly sink: string; readonly committable: string; readonly rows: Uint8Array }
   | { readonly type: 'log'; readonly level: 'info' | 'warn'; readonly message: string }
 

@@ -96,7 +96,7 @@ function addRun(program: Command): void {
     .option('--supervise', 'run in a child process, and start it again whenever it dies')
     .addHelpText(
       'after',
-      `${EXIT_STATUS}\n\nWith --json every event is a line of JSON: started, progress, checkpoint, restarting, log, stopping, ended;\nwith --supervise also died.`,
+      `${EXIT_STATUS}\n\nWith --json every event is a line of JSON: restoring, started, progress, checkpoint, restarting, log, stopping, ended;\nwith --supervise also died.`,
     )
     .addHelpText('after', example('run word-count.ts --checkpoint-interval 5s --set checkpointing.retain=5'))
     .action(async (file: string, flags: Partial<RunFlags> & { readonly supervise?: boolean }) => {

@@ -28,7 +28,7 @@ interface JobFacts extends JobListing {
 
 type LiveFacts = Pick<
   ControlAnswer<'job'>,
-  'state' | 'parallelism' | 'recordsPerSecond' | 'startedAtMs' | 'restarts' | 'restorableAtMs'
+  'state' | 'parallelism' | 'recordsPerSecond' | 'startedAtMs' | 'restarts' | 'restorableAtMs' | 'restoring'
 >
 
 /** A list waits no longer for a job that hangs. */
@@ -134,6 +134,7 @@ function liveAsJson({
   startedAtMs,
   restarts,
   restorableAtMs,
+  restoring,
 }: LiveFacts): LiveFacts {
-  return { state, parallelism, recordsPerSecond, startedAtMs, restarts, restorableAtMs }
+  return { state, parallelism, recordsPerSecond, startedAtMs, restarts, restorableAtMs, restoring }
 }

@@ -49,6 +49,16 @@ test('a restart from a snapshot forgets the rate and goes back to its records', 
   assert.equal(meter.text(1100), '310 records  0/s')
 })
 
+test('while a snapshot is loaded nothing else is told', () => {
+  const meter = new ProgressMeter(0)
+  const mib = 1024 ** 2
+  const progress = { snapshot: 'chk-7', readBytes: 40 * mib, totalBytes: 401 * mib, bytesPerSecond: 20 * mib }
+  meter.restoring = progress
+  assert.equal(meter.text(0), 'loading chk-7: 40 MiB of 401 MiB  9 %  20 MiB/s')
+  meter.restart(5)
+  assert.equal(meter.text(0), '5 records  0/s')
+})
+
 test('the last checkpoint is shown with its age in whole seconds and its duration', () => {
   const meter = new ProgressMeter(7)
   meter.lastCheckpoint = checkpoint

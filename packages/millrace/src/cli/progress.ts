@@ -2,9 +2,10 @@
 import type { CheckpointOutcome } from '../checkpoint/coordinator.ts'
 import type { SlotProgress } from '../checkpoint/mail.ts'
 import { RecordRate } from '../host/record-rate.ts'
+import type { RestoreProgress } from '../host/restore-progress.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { formatDuration } from '../time/index.ts'
-import { formatCount, formatElapsed } from './units.ts'
+import { formatBytes, formatCount, formatElapsed } from './units.ts'
 
 export class ProgressMeter {
   /** Of all sources, since the fresh start. */
@@ -12,6 +13,8 @@ export class ProgressMeter {
   /** 0 to 1; undefined when a source has no end. */
   fraction: number | undefined
   lastCheckpoint: CheckpointOutcome | undefined
+  /** While a snapshot is loaded; nothing else goes on then. */
+  restoring: RestoreProgress | undefined
   private readonly rate = new RecordRate()
 
   /** @param records how many the snapshot had read that the job goes on from */
@@ -30,6 +33,7 @@ export class ProgressMeter {
   /** Records went back to those of a snapshot. */
   restart(records: number): void {
     this.records = records
+    this.restoring = undefined
     this.rate.restart()
   }
 
@@ -39,6 +43,7 @@ export class ProgressMeter {
 
   /** `1,234,567 records  245,100/s  37 %  chk-42 3 s ago (took 12 ms)` */
   text(nowMs: number): string {
+    if (this.restoring !== undefined) return restoringText(this.restoring)
     const { lastCheckpoint, fraction } = this
     const parts = [`${formatCount(this.records)} records`, `${formatCount(this.recordsPerSecond)}/s`]
     // Rounded down: 100 % is when it is done.
@@ -52,4 +57,10 @@ export class ProgressMeter {
     }
     return parts.join('  ')
   }
+}
+
+/** `loading chk-42: 1.2 GiB of 4.0 GiB  30 %  210 MiB/s` */
+function restoringText({ snapshot, readBytes, totalBytes, bytesPerSecond }: RestoreProgress): string {
+  const part = Math.floor((100 * readBytes) / totalBytes)
+  return `loading ${snapshot}: ${formatBytes(readBytes)} of ${formatBytes(totalBytes)}  ${part} %  ${formatBytes(bytesPerSecond)}/s`
 }

@@ -5,7 +5,15 @@ import type { JobEvent, JobOutcome } from '../host/events.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { paint, warningText, type OutputOptions } from './output.ts'
 import { ProgressMeter } from './progress.ts'
-import { checkpointJson, endedJson, progressJson, restartingJson, savepointJson, startedJson } from './run-json.ts'
+import {
+  checkpointJson,
+  endedJson,
+  progressJson,
+  restartingJson,
+  restoringJson,
+  savepointJson,
+  startedJson,
+} from './run-json.ts'
 import {
   checkpointLine,
   endedLine,
@@ -61,6 +69,8 @@ export class RunDisplay {
         )
       case 'progress':
         return this.progress(event, nowMs)
+      case 'restoring':
+        return this.restoring(event, nowMs)
       case 'restarting':
         return this.tell(
           () => restartingJson(event),
@@ -112,10 +122,21 @@ export class RunDisplay {
       () => startedJson(this.options.job, event, nowMs),
       () => startedLines(event, how, nowMs).join('\n'),
     )
+    this.draw()
+  }
+
+  /** From now on, until it is closed. */
+  private draw(): void {
     if (this.options.json || this.redrawing !== undefined) return
     this.line.makeWayFor(process.stdout)
     this.redrawing = setInterval(() => this.line.show(this.meter.text(Date.now())), REDRAW_EVERY_MS)
     this.redrawing.unref()
+  }
+
+  private restoring(event: Extract<JobEvent, { type: 'restoring' }>, nowMs: number): void {
+    this.meter.restoring = event.progress
+    this.draw()
+    this.printProgress(() => restoringJson(event), nowMs)
   }
 
   private checkpoint(event: Extract<JobEvent, { type: 'checkpoint' }>): void {
@@ -136,9 +157,13 @@ export class RunDisplay {
   private progress(event: Extract<JobEvent, { type: 'progress' }>, nowMs: number): void {
     this.meter.report(event.progress, nowMs)
     this.discarded = discardedIn(event.progress)
+    this.printProgress(() => progressJson(event, this.meter), nowMs)
+  }
+
+  private printProgress(json: () => object, nowMs: number): void {
     if (!this.options.json || nowMs < this.jsonProgressDueMs) return
     this.jsonProgressDueMs = nowMs + JSON_PROGRESS_EVERY_MS
-    process.stdout.write(`${JSON.stringify(progressJson(event, this.meter))}\n`)
+    process.stdout.write(`${JSON.stringify(json())}\n`)
   }
 
   private summary(): RunSummary {

@@ -66,6 +66,10 @@ export function progressJson({ progress }: Extract<JobEvent, { type: 'progress' 
   }
 }
 
+export function restoringJson({ progress }: Extract<JobEvent, { type: 'restoring' }>): object {
+  return { type: 'restoring', ...progress }
+}
+
 export function restartingJson({ error, delayMs }: Extract<JobEvent, { type: 'restarting' }>): object {
   return { type: 'restarting', error: errorAsJson(error), delayMs }
 }

@@ -227,6 +227,23 @@ test('a job that is just starting is waited for', async context => {
   assert.equal((await status).job, 'shop')
 })
 
+test('so is one that says so itself, however long it takes', async context => {
+  const { client, own, serve } = makeWorld(context)
+  const job = new FakeJob('shop')
+  job.state = 'starting'
+  await (await own()).setControl((await serve(job)).address)
+  const patient = client({ patienceMs: 20 })
+  assert.equal((await patient.status()).state, 'starting')
+  const checkpoint = patient.checkpoint()
+  // Asked about what it is doing, and then again.
+  for (let looks = 0; looks < 3; looks++) await job.whenLookedAt()
+  assert.deepEqual(job.calls, [])
+  job.state = 'running'
+  await job.whenAsked(1)
+  job.complete(3)
+  assert.deepEqual(await checkpoint, { snapshot: 'chk-3' })
+})
+
 test('when another process takes the job over, what was asked for is asked of that one, under the same id', async context => {
   const { job, wire, lock, serve, client } = await running(context, { patienceMs: 60_000 })
   const checkpoint = client.checkpoint()

@@ -106,7 +106,11 @@ export class JobClient {
   ): Promise<Result<Kind>> {
     const id = randomUUID()
     const answer = await this.persist(async () => {
-      const { address } = await this.reach()
+      const { address, status } = await this.reach()
+      if (status.state === 'starting') {
+        this.heardMs = Date.now()
+        throw new Unanswered(`job '${this.job}' is starting`)
+      }
       asked.isSent = true
       let last: OperationAnswer = await this.call(address, kind, { ...request, id })
       while (last.state === 'running') last = await this.follow(address, id)

@@ -16,7 +16,7 @@ export interface ControlledJob {
 
 /** `pid`: of this process. */
 export function answerOfStatus(status: JobStatus, pid: number): Answer<'job'> {
-  const { job, state, parallelism, run, lineage, restarts, progress, lastCheckpoint } = status
+  const { job, state, parallelism, run, lineage, restarts, restoring, progress, lastCheckpoint } = status
   const { startedAtMs, recordsPerSecond, restorableAtMs } = status
   return {
     job,
@@ -29,6 +29,7 @@ export function answerOfStatus(status: JobStatus, pid: number): Answer<'job'> {
     startedAtMs,
     recordsPerSecond,
     restorableAtMs: restorableAtMs ?? null,
+    restoring: restoring ?? null,
     sources: (progress?.sources ?? []).map(({ source, records, fraction }) => ({
       source,
       records,

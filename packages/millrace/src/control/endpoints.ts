@@ -90,6 +90,10 @@ const JobAnswer = v.object({
   recordsPerSecond: v.number(),
   /** When the newest snapshot was taken that a restart would go on from. */
   restorableAtMs: v.nullable(v.number()),
+  /** While a snapshot is loaded, if that takes long: how much of it, in bytes as they are stored. */
+  restoring: v.nullable(
+    v.object({ snapshot: v.string(), readBytes: v.number(), totalBytes: v.number(), bytesPerSecond: v.number() }),
+  ),
   sources: v.array(v.object({ source: v.string(), records: v.number(), fraction: v.nullable(v.number()) })),
   lastCheckpoint: v.nullable(CheckpointAnswer),
 })

@@ -11,24 +11,34 @@ export class FakeJob implements ControlledJob {
   readonly checkpoints = new CheckpointTally()
   pendingCheckpoint: JobStatus['pendingCheckpoint']
   savepointFolders: JobStatus['savepointFolders'] = []
+  state: JobStatus['state'] = 'running'
+  restoring: JobStatus['restoring']
   slots: SlotProgress[] = [{ ...NO_PROGRESS, sources: [{ source: 'in', records: 7, fraction: undefined }] }]
   private readonly name: string
   private readonly asked: { resolve(checkpointId: number): void; reject(error: unknown): void }[] = []
   private waiting: (() => void)[] = []
+  private readonly looking: (() => void)[] = []
 
   constructor(name: string) {
     this.name = name
   }
 
+  /** Resolves the next time that somebody asks for its status. */
+  whenLookedAt(): Promise<void> {
+    return new Promise(resolve => this.looking.push(resolve))
+  }
+
   status(): JobStatus {
+    for (const looked of this.looking.splice(0)) looked()
     return {
       job: this.name,
-      state: 'running',
+      state: this.state,
       parallelism: 2,
       run: 3,
       lineage: undefined,
       restarts: 1,
       progress: sumProgress(this.slots),
+      restoring: this.restoring,
       lastCheckpoint: undefined,
       pendingCheckpoint: this.pendingCheckpoint,
       savepointFolders: this.savepointFolders,

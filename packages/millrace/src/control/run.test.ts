@@ -4,12 +4,17 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { isMillraceError } from '../base/errors.ts'
 import { blackhole, defineJob, generator, type, value } from '../index.ts'
 import { readLockRecord } from '../snapshot/lock-record.ts'
 import { memoryStorage } from '../store/memory/index.ts'
+import { startOptionsOf, type JobEvent } from '../host/index.ts'
+import type { Storage } from '../store/contract.ts'
+import { FaultyStore } from '../testing/faulty-store.ts'
 import { JobClient } from './client.ts'
 import { run } from './index.ts'
+import { startControlled } from './run.ts'
 
 const job = defineJob('numbers', flow => {
   flow.source('in', generator({ next: i => i, rate: 1000 })).sink('out', blackhole())
@@ -118,4 +123,58 @@ test('what operators do, and what they count themselves, is in the metrics of th
   assert.equal(seen('millrace_checkpoint_duration_seconds_count{}'), 1)
   assert.ok(seen('millrace_restorable_age_seconds{}') >= 0)
   assert.ok(seen('millrace_slot_seconds_total{slot="0",state="busy"}') > 0)
+})
+
+/** Reads of segments take long, and then wait for `mayGoOn`. */
+class SlowStore extends FaultyStore {
+  mayGoOn: Promise<unknown> = Promise.resolve()
+
+  override async read(name: string, offset?: number, length?: number): Promise<Uint8Array> {
+    if (name.startsWith('segments/')) {
+      await pause(110)
+      await this.mayGoOn
+    }
+    return super.read(name, offset, length)
+  }
+}
+
+test('a job that loads a large snapshot says how far it is, and is found by others before it runs', async () => {
+  const keys = 30_000
+  const job = defineJob('large', flow => {
+    flow
+      .source('in', generator({ count: 10 * keys, next: i => i }))
+      .keyBy(i => i % keys)
+      .process('texts', {
+        state: { text: value<string>() },
+        onRecord: (i, { state }) => state.text.set(String(i).repeat(50)),
+      })
+      .sink('out', blackhole())
+  })
+  const storage = memoryStorage()
+  const checkpointing = { onFinish: 'retain', compression: 'none' } as const
+  const first = await run(job, { storage, checkpointing })
+  assert.equal(await first.finished, 'finished')
+
+  const store = new SlowStore(storage.job('large'))
+  const slow: Storage = { ...storage, location: storage.location, job: () => store, jobs: () => storage.jobs() }
+  const events: JobEvent[] = []
+  const seen = Promise.withResolvers<Awaited<ReturnType<JobClient['status']>>>()
+  const client = new JobClient('large', storage.job('large'))
+  const options = startOptionsOf(job, { storage: slow, from: 'latest', checkpointing })
+  const handle = await startControlled({
+    ...options,
+    onEvent(event) {
+      events.push(event)
+      if (event.type !== 'restoring') return
+      store.mayGoOn = seen.promise
+      client.status().then(seen.resolve, seen.reject)
+    },
+  })
+  const { state, restoring } = await seen.promise
+  assert.equal(state, 'starting')
+  assert.match(restoring!.snapshot, /^chk-\d+$/)
+  assert.ok(restoring!.readBytes > 0 && restoring!.readBytes < restoring!.totalBytes, JSON.stringify(restoring))
+  assert.ok(restoring!.totalBytes > keys * 200)
+  assert.equal(events.find(({ type }) => type === 'restoring' || type === 'started')!.type, 'restoring')
+  await handle.cancel()
 })

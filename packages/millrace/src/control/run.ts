@@ -13,6 +13,7 @@ import {
   type StartedJob,
   type StartOptions,
 } from '../host/run.ts'
+import type { JobRunner } from '../host/job-runner.ts'
 import type { ControlServer } from './server.ts'
 import { readToken } from './token.ts'
 
@@ -36,16 +37,22 @@ export async function startControlled(options: StartOptions): Promise<JobHandle>
   // A token that cannot be used is to be known before anything happens.
   readToken(options.options)
   if (port !== undefined) return startOnPort(options, port)
-  const started = await start(options)
-  openLater(started, options).catch((error: unknown) => warn(options, error))
-  return started.handle
+  const early = new EarlyServer(options)
+  try {
+    const started = await start(early.options)
+    early.attach(started).catch((error: unknown) => warn(options, error))
+    return started.handle
+  } catch (error) {
+    await early.close()
+    throw error
+  }
 }
 
 /** The port is taken before the job starts: one that is not free is to be known before anything happens. */
 async function startOnPort(options: StartOptions, port: number): Promise<JobHandle> {
   const server = await listen(options, port)
   try {
-    const started = await start(options)
+    const started = await start({ ...options, onStarting: runner => server.watch(runner) })
     await serve(started, server).catch((error: unknown) => warn(options, error))
     return started.handle
   } catch (error) {
@@ -54,14 +61,51 @@ async function startOnPort(options: StartOptions, port: number): Promise<JobHand
   }
 }
 
-async function openLater(started: StartedJob, options: StartOptions): Promise<void> {
-  const ended = started.handle.finished.then(
-    () => true,
-    () => true,
-  )
-  if (await Promise.race([ended, pause(OPEN_AFTER_MS, false, { ref: false })])) return
-  const server = await listen(options, 0)
-  await serve(started, server)
+/** On any port, once records flow; sooner when loading the snapshot takes long, so that others can see how far that is. */
+class EarlyServer {
+  /** To start the job with. */
+  readonly options: StartOptions
+  private runner: JobRunner | undefined
+  /** Undefined: none was needed yet. */
+  private opened: Promise<ControlServer> | undefined
+
+  constructor(options: StartOptions) {
+    this.options = {
+      ...options,
+      onStarting: runner => {
+        this.runner = runner
+      },
+      onEvent: event => {
+        if (event.type === 'restoring') this.open()
+        options.onEvent?.(event)
+      },
+    }
+  }
+
+  private open(): void {
+    if (this.opened !== undefined) return
+    this.opened = listen(this.options, 0)
+    this.opened.then(server => this.publish(server)).catch((error: unknown) => warn(this.options, error))
+  }
+
+  private async publish(server: ControlServer): Promise<void> {
+    server.watch(this.runner!)
+    await this.runner!.publishControl(server.address)
+  }
+
+  async attach(started: StartedJob): Promise<void> {
+    const ended = started.handle.finished.then(
+      () => true,
+      () => true,
+    )
+    if (this.opened === undefined && (await Promise.race([ended, pause(OPEN_AFTER_MS, false, { ref: false })]))) return
+    this.opened ??= listen(this.options, 0)
+    await serve(started, await this.opened)
+  }
+
+  async close(): Promise<void> {
+    await (await this.opened?.catch(() => undefined))?.close()
+  }
 }
 
 /** The server's code is loaded here, so that a job which nobody controls starts without it. */

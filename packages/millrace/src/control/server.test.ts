@@ -75,9 +75,16 @@ test('what the job is doing', async context => {
     startedAtMs: 1000,
     recordsPerSecond: 50,
     restorableAtMs: null,
+    restoring: null,
     sources: [{ source: 'in', records: 7, fraction: null }],
     lastCheckpoint: null,
   })
+})
+
+test('how much of a snapshot is loaded', async context => {
+  const { job, get } = await makeWorld(context)
+  job.restoring = { snapshot: 'chk-7', readBytes: 40, totalBytes: 400, bytesPerSecond: 80 }
+  assert.deepEqual((await get('/v1/job')).json.restoring, job.restoring)
 })
 
 test('an operation runs until it is done, and says what came out', async context => {
@@ -365,6 +372,17 @@ test('before its job has started a request is told so', async context => {
   context.after(() => server.close())
   const { status, json } = await exchange(server.address, 'GET', '/v1/job')
   assert.deepEqual([status, json.code, json.message], [409, 'JOB_NOT_RUNNING', "job 'shop' is starting"])
+})
+
+test('a job that is starting says what it is doing, and takes no orders yet', async context => {
+  const job = new FakeJob('shop')
+  const server = await ControlServer.listen('shop', 0)
+  context.after(() => server.close())
+  server.watch(job)
+  assert.equal((await exchange(server.address, 'GET', '/v1/job')).json.job, 'shop')
+  const headers = { 'content-type': 'application/json' }
+  const { status, json } = await exchange(server.address, 'POST', '/v1/stop', '{}', headers)
+  assert.deepEqual([status, json.message, job.calls], [409, "job 'shop' is starting", []])
 })
 
 test('a port that is taken is an error that names it', async context => {

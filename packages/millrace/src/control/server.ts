@@ -1,10 +1,11 @@
 /**
  * The HTTP server of the control API: one job, on the loopback of this machine unless told otherwise.
  *
- *     listening (a request is JOB_NOT_RUNNING) -> attached to its job -> closing (answers what is under way) -> closed
+ *     listening (a request is JOB_NOT_RUNNING) -> watching its job (it tells what that is doing) -> attached to it
+ *     -> closing (answers what is under way) -> closed
  *
  * It listens before the job starts if its port was given, so that a port which is taken keeps the job from starting; otherwise only once
- * records flow. Loading this file takes some 40 ms, so it is imported when it is used.
+ * records flow, or when loading its snapshot takes long. Loading this file takes some 40 ms, so it is imported when it is used.
  */
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, isIPv6 } from 'node:net'
@@ -14,6 +15,7 @@ import { HTTPException } from 'hono/http-exception'
 import * as v from 'valibot'
 import { assert } from '../base/assert.ts'
 import { messageOf, MillraceError, namedError } from '../base/errors.ts'
+import type { JobStatus } from '../host/index.ts'
 import { isLoopback } from '../host/loopback.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { answerOfStatus, savepointAnswer, withProgress, type ControlledJob } from './controlled-job.ts'
@@ -54,6 +56,7 @@ export class ControlServer {
   private readonly server: Server
   private readonly operations = new Operations()
   private readonly closing = new AbortController()
+  private watched: Pick<ControlledJob, 'status'> | undefined
   private job: ControlledJob | undefined
   private metrics: Metrics | undefined
 
@@ -85,7 +88,13 @@ export class ControlServer {
     return this.server.address() as AddressInfo
   }
 
+  /** A job that is starting. */
+  watch(job: Pick<ControlledJob, 'status'>): void {
+    this.watched = job
+  }
+
   attach(job: ControlledJob): void {
+    this.watched = job
     this.job = job
   }
 
@@ -110,7 +119,7 @@ export class ControlServer {
     // What makes these is loaded when somebody asks.
     app.get(DOCUMENTS.openapi.path, async c => c.json((await import('./openapi.ts')).openApi()))
     app.get(DOCUMENTS.metrics.path, async c => {
-      const status = this.attached().status()
+      const status = this.status()
       this.metrics ??= new (await import('./metrics.ts')).Metrics()
       return c.text(await this.metrics.text(status, Date.now()), 200, { 'content-type': this.metrics.contentType })
     })
@@ -137,7 +146,7 @@ export class ControlServer {
   }
 
   private readonly handlers: Handlers = {
-    job: async () => answerOfStatus(this.attached().status(), process.pid),
+    job: async () => answerOfStatus(this.status(), process.pid),
     checkpoint: request =>
       this.operate('checkpoint', request, async job => ({
         snapshot: formatSnapshotId('checkpoint', await job.checkpoint()),
@@ -181,9 +190,18 @@ export class ControlServer {
     return withProgress(answer, this.attached().status(), Date.now())
   }
 
+  private status(): JobStatus {
+    if (this.watched === undefined) throw this.starting()
+    return this.watched.status()
+  }
+
   private attached(): ControlledJob {
-    if (this.job !== undefined) return this.job
-    throw new MillraceError('JOB_NOT_RUNNING', `job '${this.name}' is starting`, { hint: 'Try again in a moment.' })
+    if (this.job === undefined) throw this.starting()
+    return this.job
+  }
+
+  private starting(): MillraceError {
+    return new MillraceError('JOB_NOT_RUNNING', `job '${this.name}' is starting`, { hint: 'Try again in a moment.' })
   }
 }
 

@@ -40,11 +40,13 @@ import { needsFullBase } from '../snapshot/manifest.ts'
 import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/manifest-types.ts'
 import { assertPlan, planRestore, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
+import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
 import { enforcedSchema, resolveTtl } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import { plannedJob } from './planned-job.ts'
 import type { Failure } from './restart-strategy.ts'
+import { RestoreTally, type RestoreProgress, type RestoreReading } from './restore-progress.ts'
 import type { SlotFactory, SlotPort } from './slot-port.ts'
 import { sumProgress } from './slot-progress.ts'
 import { SplitEnumerator } from './split-enumerator.ts'
@@ -64,6 +66,8 @@ export interface AttemptOptions {
   /** Every source has ended, in every slot. */
   onFinished(): void
   onProgress(progress: SlotProgress): void
+  /** Of a restore that takes long: now and then. */
+  onRestoring(progress: RestoreProgress): void
   onRows(mail: Extract<FromSlot, { type: 'rows' }>): void
   onLog(level: 'info' | 'warn', message: string): void
   onCheckpoint(outcome: CheckpointOutcome): void
@@ -83,6 +87,7 @@ export class Attempt {
   /** By slot, as far as they have reported. */
   private readonly progress: (SlotProgress | undefined)[]
   private readonly endedSubtasks = new Map<string, number>()
+  private readonly restoring: RestoreTally | undefined
   private finishedSlots = 0
   private completedId: number
   private isStarted = false
@@ -101,6 +106,8 @@ export class Attempt {
     this.operators = headOperators(this.execution, plan)
     this.slots = options.slots(parallelism, (slot, mail) => this.receive(slot, mail))
     this.progress = this.slots.map(() => undefined)
+    this.restoring =
+      manifest && new RestoreTally(formatSnapshotId(manifest.kind, manifest.id), parallelism, options.world.now())
     this.enumerator = new SplitEnumerator({
       plan: this.execution,
       restored: source => this.restoredSource(source),
@@ -225,6 +232,8 @@ export class Attempt {
       case 'progress':
         this.progress[slot] = mail.progress
         return this.options.onProgress(sumProgress(this.slotProgress))
+      case 'restoring':
+        return this.restored(slot, mail)
       case 'source-ended':
         return this.sourceEnded(mail.source)
       case 'finished':
@@ -237,6 +246,12 @@ export class Attempt {
       default:
         this.coordinator?.receive(slot, mail)
     }
+  }
+
+  private restored(slot: number, reading: RestoreReading): void {
+    this.restoring!.report(slot, reading)
+    const progress = this.restoring!.progress(this.options.world.now())
+    if (progress !== undefined) this.options.onRestoring(progress)
   }
 
   private sourceEnded(source: string): void {

@@ -5,6 +5,7 @@ import type { MillraceError } from '../base/errors.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import type { FreshStart, RestoringStart } from '../snapshot/recover.ts'
 import type { PlanEntry } from '../snapshot/restore-plan.ts'
+import type { RestoreProgress } from './restore-progress.ts'
 
 export type JobEvent =
   | {
@@ -16,6 +17,8 @@ export type JobEvent =
       /** From the start of recovery to the first step of the slot. */
       readonly tookMs: number
     }
+  /** Before `started`, now and then, if loading the snapshot takes long. */
+  | { readonly type: 'restoring'; readonly progress: RestoreProgress }
   | { readonly type: 'already-finished' }
   | { readonly type: 'checkpoint'; readonly outcome: CheckpointOutcome }
   | { readonly type: 'savepoint'; readonly outcome: SavepointOutcome }

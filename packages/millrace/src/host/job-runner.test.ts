@@ -13,6 +13,7 @@ import { carry } from '../runtime/carried-error.ts'
 import type { SlotPlan } from '../runtime/slot-plan.ts'
 import { memoryStorage } from '../store/memory/index.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
+import type { JobEvent } from './events.ts'
 import { JobRunner } from './job-runner.ts'
 import { resolveOptions } from './options.ts'
 import type { SlotPort } from './slot-port.ts'
@@ -22,6 +23,7 @@ import { systemWorld, type HostWorld } from './world.ts'
 class PlayedSlot implements SlotPort {
   readonly ready = Promise.resolve()
   readonly mails: ToSlot[] = []
+  plan: SlotPlan | undefined
   restored: Promise<void> = Promise.resolve()
   started: Promise<void> = Promise.resolve()
   mayClose: Promise<void> = Promise.resolve()
@@ -32,7 +34,8 @@ class PlayedSlot implements SlotPort {
     this.onMail = onMail
   }
 
-  restore(_plan: SlotPlan): Promise<void> {
+  restore(plan: SlotPlan): Promise<void> {
+    this.plan = plan
     return this.restored
   }
 
@@ -85,6 +88,7 @@ function makeJob(
   const store = new FaultyStore(memoryStorage().job('played'))
   const attempts: PlayedSlot[][] = []
   const timers: (() => void)[] = []
+  const events: JobEvent[] = []
   const world: HostWorld = {
     ...systemWorld,
     schedule(delayMs, callback) {
@@ -109,13 +113,13 @@ function makeJob(
       return slots
     },
     world,
-    onEvent: () => undefined,
+    onEvent: event => void events.push(event),
   })
   const restart = async (): Promise<void> => {
     await until(() => timers.length > 0)
     timers.shift()!()
   }
-  return { runner, store, attempts, restart }
+  return { runner, store, attempts, events, restart }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -152,6 +156,36 @@ test('a slot that dies while another one is starting restarts the job', async ()
   await restart()
   await until(() => runner.status().state === 'running')
   assert.equal(attempts.length, 2)
+  await runner.cancel()
+})
+
+test('how much of its snapshot a job has loaded is told while it loads it', async () => {
+  const gate = Promise.withResolvers<void>()
+  const { runner, attempts, events } = makeJob((slots, attempt) => {
+    if (attempt === 2) slots[0].restored = gate.promise
+  })
+  await runner.start()
+  const rescaled = runner.rescale(1)
+  for (let answered = 0; answered < 2; answered++) {
+    await until(() => attempts[0].every(({ mails }) => mails.length > 0))
+    for (const slot of attempts[0]) slot.answer()
+  }
+  const [slot] = attempts[1]
+  await until(() => slot.plan !== undefined)
+  slot.post({ type: 'restoring', readBytes: 0, totalBytes: 70 })
+  assert.equal(runner.status().restoring, undefined, 'it may not take long')
+  slot.post({ type: 'restoring', readBytes: 30, totalBytes: 70 })
+  const { restoring: progress } = runner.status()
+  const { bytesPerSecond, ...loaded } = progress!
+  assert.deepEqual(loaded, { snapshot: 'chk-1', readBytes: 30, totalBytes: 70 })
+  assert.ok(bytesPerSecond >= 0)
+  gate.resolve()
+  await rescaled
+  assert.equal(runner.status().restoring, undefined)
+  assert.deepEqual(
+    events.filter(({ type }) => type === 'restoring'),
+    [{ type: 'restoring', progress }],
+  )
   await runner.cancel()
 })
 

@@ -164,7 +164,12 @@ export class JobRunner {
       sinksRetract,
       // Loading a snapshot checks every byte it uses, so it is its own verification.
       verify: async (_, candidate) => {
-        prepared = await Attempt.prepare(this.attemptOptions(), candidate.runId, candidate, await records.readRuns())
+        const readRuns = await records.readRuns()
+        try {
+          prepared = await Attempt.prepare(this.attemptOptions(), candidate.runId, candidate, readRuns)
+        } finally {
+          this.facts.restoring = undefined
+        }
       },
     })
     if (decision.kind === 'finished') {
@@ -257,6 +262,10 @@ export class JobRunner {
       onProgress: progress => {
         this.facts.progressed(progress, this.world.now())
         onEvent({ type: 'progress', progress })
+      },
+      onRestoring: progress => {
+        this.facts.restoring = progress
+        onEvent({ type: 'restoring', progress })
       },
       onRows: mail => this.rows.add(mail),
       onLog: (level, message) => onEvent({ type: 'log', level, message }),

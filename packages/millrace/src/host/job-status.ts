@@ -4,6 +4,7 @@ import type { SlotProgress } from '../checkpoint/mail.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import { CheckpointTally, type CheckpointCounts } from './checkpoint-tally.ts'
 import { RecordRate } from './record-rate.ts'
+import type { RestoreProgress } from './restore-progress.ts'
 import type { FolderProgress } from './savepoint-folders.ts'
 
 export interface JobStatus {
@@ -14,6 +15,8 @@ export interface JobStatus {
   readonly lineage: number | undefined
   readonly restarts: number
   readonly progress: SlotProgress | undefined
+  /** While a snapshot is loaded, if that takes long. */
+  readonly restoring: RestoreProgress | undefined
   readonly lastCheckpoint: CheckpointOutcome | undefined
   readonly pendingCheckpoint: PendingCheckpoint | undefined
   /** Savepoints that are being written to folders of their own. */
@@ -31,7 +34,7 @@ export interface JobStatus {
 
 type Facts = Pick<
   JobStatus,
-  'progress' | 'lastCheckpoint' | 'checkpoints' | 'restorableAtMs' | 'startedAtMs' | 'recordsPerSecond'
+  'progress' | 'restoring' | 'lastCheckpoint' | 'checkpoints' | 'restorableAtMs' | 'startedAtMs' | 'recordsPerSecond'
 >
 
 export class JobFacts {
@@ -39,6 +42,7 @@ export class JobFacts {
   lastCheckpointId = 0
   /** Of this run. */
   lastSavepointId: number | undefined
+  restoring: RestoreProgress | undefined
   private readonly startedAtMs: number
   private progress: SlotProgress | undefined
   private lastCheckpoint: CheckpointOutcome | undefined
@@ -79,8 +83,9 @@ export class JobFacts {
   }
 
   read(): Facts {
-    const { progress, lastCheckpoint, restorableAtMs, startedAtMs } = this
+    const { progress, restoring, lastCheckpoint, restorableAtMs, startedAtMs } = this
     const checkpoints = this.checkpoints.read()
-    return { progress, lastCheckpoint, checkpoints, restorableAtMs, startedAtMs, recordsPerSecond: this.rate.perSecond }
+    const recordsPerSecond = this.rate.perSecond
+    return { progress, restoring, lastCheckpoint, checkpoints, restorableAtMs, startedAtMs, recordsPerSecond }
   }
 }

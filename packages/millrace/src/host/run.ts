@@ -98,6 +98,8 @@ export interface StartOptions {
   readonly module: string | undefined
   readonly sinks: 'commit' | 'dry-run' | undefined
   readonly onEvent: OnJobEvent | undefined
+  /** Before the job takes its lock: from now on it can say what it is doing. */
+  readonly onStarting?: (runner: JobRunner) => void
 }
 
 /** A job that has started: what its user holds, and what the control API works on. */
@@ -151,6 +153,7 @@ export async function start(options: StartOptions): Promise<StartedJob> {
     world: systemWorld,
     onEvent,
   })
+  options.onStarting?.(runner)
   await runner.start()
   const handle: JobHandle = {
     job: name,

@@ -183,6 +183,26 @@ test('segments that have no key group of the slot are not opened', async () => {
   await assert.rejects(restore(written, { maxParallelism: 64, keyGroups: [0, 32] }), { code: 'OBJECT_MISSING' })
 })
 
+test('how much is loaded is told from the beginning to the end, in bytes of the key groups of the slot', async () => {
+  const written = await write(2, 128)
+  const told: (readonly [readBytes: number, totalBytes: number])[] = []
+  const restoreRange = async (start: number, end: number) => {
+    told.length = 0
+    const slot = new Slot(128)
+    const share: StateShare = { maxParallelism: 128, keyGroups: [start, end] }
+    await restoreState(written.store, slot.backend, written.manifest, WANTED, share, (...each) => told.push(each))
+    return told.at(-1)!
+  }
+  const halves = [await restoreRange(0, 64), await restoreRange(64, 128)]
+  const [readBytes, totalBytes] = await restoreRange(0, 128)
+  assert.deepEqual(told[0], [0, totalBytes])
+  assert.equal(readBytes, totalBytes)
+  assert.deepEqual(halves[0][1] + halves[1][1], totalBytes)
+  const stored = written.manifest.segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  assert.ok(totalBytes > stored / 2 && totalBytes < stored)
+  for (const [before, [bytes]] of told.slice(1).entries()) assert.ok(bytes >= told[before][0])
+})
+
 test('an operator with a parallelism of its own has other key groups in the same slot', async () => {
   const written = await write(3, 128)
   for (const maxParallelism of [128, 96]) {

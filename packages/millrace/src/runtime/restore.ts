@@ -35,13 +35,17 @@ export interface StateShare {
   readonly keyChecks?: ReadonlyMap<StateId, KeyCheck>
 }
 
-/** @throws SNAPSHOT_DAMAGED, OBJECT_MISSING, SNAPSHOT_VERSION: nothing of the backend may be used then */
+/**
+ * `onRead` is told how much of the segments is loaded, of how much, in bytes as they are stored: before the first, then now and then.
+ * @throws SNAPSHOT_DAMAGED, OBJECT_MISSING, SNAPSHOT_VERSION: nothing of the backend may be used then
+ */
 export async function restoreState(
   store: SegmentStore,
   backend: StateBackend,
   manifest: Manifest,
   wanted: ReadonlySet<StateId>,
   { maxParallelism, keyGroups, owns, adapters, keyChecks }: StateShare,
+  onRead: (readBytes: number, totalBytes: number) => void = () => undefined,
 ): Promise<void> {
   const [start, end] = keyGroups
   const rehash = manifest.maxParallelism !== maxParallelism
@@ -65,6 +69,7 @@ export async function restoreState(
       value.reset(bytes, valueStart, valueEnd)
       backend.restore(stateId, key, value, lastTouchMs)
     }
+    onRead(merge.readBytes, merge.totalBytes)
     if (!merge.needsRefill) break
     await merge.refill()
   }

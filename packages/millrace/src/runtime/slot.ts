@@ -42,6 +42,9 @@ const FLUSH_MS = 5
 /** A split that is due to be asked whether it is idle may have to wait for its turn. */
 const IDLE_LOOK_MS = 20
 
+/** Between two reports of how far a restore is. */
+const RESTORE_REPORT_MS = 200
+
 export class Slot {
   /** When `step` returned 'idle': the time (epoch ms) to step again unless woken before. */
   idleUntilMs = Infinity
@@ -141,7 +144,8 @@ export class Slot {
   async restore(): Promise<void> {
     const from = this.plan.restore
     if (from === undefined) return
-    await restoreState(this.platform.store, this.backend, from.manifest, ...this.share.keyedState())
+    const [wanted, share] = this.share.keyedState()
+    await restoreState(this.platform.store, this.backend, from.manifest, wanted, share, this.restoreReport())
     for (const operator of this.operators.processes) {
       const lists = this.share.listsOf(operator)
       if (lists !== undefined) operator.restore(lists, this.share.adapterOf(operator.node))
@@ -150,6 +154,16 @@ export class Slot {
       operator.restore(this.share.broadcastOf(operator), this.share.adapterOf(operator.node))
     }
     failpoint('restore.after-load')
+  }
+
+  private restoreReport(): (readBytes: number, totalBytes: number) => void {
+    let dueMs = -Infinity
+    return (readBytes, totalBytes) => {
+      const nowMs = this.platform.monotonic()
+      if (nowMs < dueMs) return
+      dueMs = nowMs + RESTORE_REPORT_MS
+      this.post({ type: 'restoring', readBytes, totalBytes })
+    }
   }
 
   /** Opens sinks, then sources. The start is durable before this is called (DESIGN invariant 6). */

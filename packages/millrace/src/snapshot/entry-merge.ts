@@ -26,8 +26,10 @@ export class EntryMerge {
   /** Inputs that have to move on before the next entry is known. */
   private readonly moving: Input[]
   private hasCurrent = false
+  private readonly scans: readonly SegmentScan[]
 
   constructor(newestFirst: readonly SegmentScan[]) {
+    this.scans = newestFirst
     this.moving = newestFirst.map((scan, age) => ({ scan, age }))
   }
 
@@ -59,6 +61,15 @@ export class EntryMerge {
   /** After `advance` returned false: whether there is more once `refill` was awaited. */
   get needsRefill(): boolean {
     return this.moving.length > 0
+  }
+
+  /** Stored bytes of all inputs, and of the blocks that were begun. */
+  get totalBytes(): number {
+    return this.scans.reduce((sum, { totalBytes }) => sum + totalBytes, 0)
+  }
+
+  get readBytes(): number {
+    return this.scans.reduce((sum, { handedOutBytes }) => sum + handedOutBytes, 0)
   }
 
   async refill(): Promise<void> {

@@ -40,7 +40,8 @@ export class SegmentScan {
   private readonly file: string
   private readonly rows: readonly KeyGroupRow[]
   private readonly readAheadBytes: number
-  /** File offset of the end of the range. */
+  /** File offsets of the range. */
+  private readonly rangeStart: number
   private readonly rangeEnd: number
 
   private row = 0
@@ -60,7 +61,7 @@ export class SegmentScan {
     this.rows = rows
     this.readAheadBytes = options.readAheadBytes ?? READ_AHEAD_BYTES
     const last = rows.at(-1)
-    this.offset = this.readOffset = rows[0]?.offset ?? 0
+    this.rangeStart = this.offset = this.readOffset = rows[0]?.offset ?? 0
     this.rangeEnd = last === undefined ? 0 : last.offset + last.lengthBytes
   }
 
@@ -91,6 +92,15 @@ export class SegmentScan {
     const last = this.offset === row.offset + row.lengthBytes
     if (last) this.row++
     return decodeBlock(this.bytes, start, start + stored, this.file, offset, row, last)
+  }
+
+  /** Stored bytes of the whole range, and of the blocks that were handed out. */
+  get totalBytes(): number {
+    return this.rangeEnd - this.rangeStart
+  }
+
+  get handedOutBytes(): number {
+    return this.offset - this.rangeStart
   }
 
   /** Read on. Call it only while `needsRefill`. */

@@ -146,6 +146,8 @@ function describe(event: Exclude<JobEvent, { type: 'progress' }>): string {
       const from = event.decision.kind === 'restore' ? `chk-${event.decision.snapshot.id}` : event.decision.reason
       return `run ${event.decision.run} starts from ${from}`
     }
+    case 'restoring':
+      return `has loaded ${event.progress.readBytes} of ${event.progress.totalBytes} bytes`
     case 'checkpoint':
       return `chk-${event.outcome.id} ${event.outcome.outcome} ${event.outcome.error ?? ''}`
     case 'savepoint':

@@ -1,8 +1,8 @@
 /** `millrace run`: starts, ends, options, and everything that can be wrong with a job file and its input. */
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { Sandbox, WORDS } from './sandbox.ts'
+import { ENDLESS, Sandbox, WORDS } from './sandbox.ts'
 
 test('a bounded job runs to its end, says so, and is not run again until --fresh', async () => {
   const sandbox = new Sandbox()
@@ -132,10 +132,48 @@ test('every option that is wrong is named with where it came from, all at once',
   }
 })
 
-test('what this version cannot do is refused by name', async () => {
+test('a job goes on with another state backend, from the snapshot that any has made', async () => {
+  const sandbox = new Sandbox()
+  const scratch = sandbox.path('scratch')
+  sandbox.job('endless.ts', ENDLESS)
+  const options = `--set state.rocksdb.cacheBytes=1kB --set state.rocksdb.directory=${scratch}`
+  for (const [run, backend] of ['heap', 'rocksdb', 'rocksdb', 'heap'].entries()) {
+    const running = sandbox.start(
+      `run endless.ts --state-backend ${backend} ${options} --parallelism ${1 + (run % 2)} --verbose`,
+    )
+    await running.until(run === 0 ? /fresh start\n/ : /resumed from checkpoint/)
+    await sandbox.json('checkpoint endless')
+    assert.equal((await sandbox.json('jobs')).jobs[0].live.stateBackend, backend)
+    assert.equal(existsSync(scratch) && readdirSync(scratch).length > 0, backend === 'rocksdb')
+    assert.equal((await running.end('SIGINT')).code, 0)
+  }
+  const counts = Map.groupBy(
+    sandbox.lines('out').map(line => JSON.parse(line)),
+    ({ key }) => key,
+  )
+  assert.equal(counts.size, 10)
+  for (const rows of counts.values()) {
+    const values = rows.map(({ value }) => value).toSorted((a, b) => a - b)
+    assert.deepEqual(
+      values,
+      [...values.keys()].map(index => index + 1),
+    )
+  }
+})
+
+test('sizes that are none, or too small, are named', async () => {
   const sandbox = new Sandbox()
   const job = sandbox.job('words.ts', WORDS)
-  assert.match((await sandbox.run(`run ${job} --state-backend rocksdb`)).stderr, /^error BACKEND_UNSUPPORTED/)
+  const { code, stderr } = await sandbox.run(`run ${job} --state-backend disk --set state.rocksdb.memoryBytes=1MB`, {
+    MILLRACE_STATE_ROCKSDB_CACHE_BYTES: 'much',
+  })
+  assert.equal(code, 2)
+  assert.match(stderr, /stateBackend \(command line\) is "disk"; allowed: 'heap' or 'rocksdb'\n/)
+  assert.match(
+    stderr,
+    /state\.rocksdb\.memoryBytes \(--set\) is "1MB"; allowed: a size of at least 16MB: a number of bytes, or /,
+  )
+  assert.match(stderr, /state\.rocksdb\.cacheBytes \(MILLRACE_STATE_ROCKSDB_CACHE_BYTES\) is "much"; /)
 })
 
 test('a variable that is no option is pointed out, and the job runs', async () => {

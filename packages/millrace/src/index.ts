@@ -51,6 +51,7 @@ export type {
   ProcessOperator,
   Rank,
   RestartOptions,
+  RocksDbOptions,
   SourceOptions,
   Stream,
   TimerContext,
@@ -76,11 +77,11 @@ export type {
   Log,
   MalformedLine,
   Sink,
-  Size,
   Source,
   StandardSchema,
   TextOptions,
 } from './connectors/index.ts'
+export type { Size } from './base/size.ts'
 export type { OperatorOptions } from './graph/index.ts'
 export { run } from './control/index.ts'
 export { readSnapshot } from './reading/index.ts'

@@ -6,7 +6,14 @@ export type { Distinguishable, Rank } from './collecting-aggregators.ts'
 export type { BroadcastStream } from './broadcast-stream.ts'
 export { assertJobName, buildGraph, defineJob, isJobDefinition } from './job.ts'
 export type { Flow, JobDefinition, SourceOptions } from './job.ts'
-export type { CheckpointingOptions, JobOptions, MillraceConfig, Params, RestartOptions } from './options.ts'
+export type {
+  CheckpointingOptions,
+  JobOptions,
+  MillraceConfig,
+  Params,
+  RestartOptions,
+  RocksDbOptions,
+} from './options.ts'
 export { outputTag } from './output-tag.ts'
 export type { OutputTag } from './output-tag.ts'
 export type {

@@ -1,5 +1,6 @@
 /** The options that `defineJob` takes, and that the command line, the environment and millrace.config.ts may override. */
 import type { Json } from '../base/json.ts'
+import type { Size } from '../base/size.ts'
 import type { Duration } from '../time/index.ts'
 
 /** What the job reads as `flow.params`. Plain JSON, since it goes to every worker thread. */
@@ -11,8 +12,12 @@ export interface JobOptions<P extends Params = Params> {
   readonly parallelism?: number
   /** Key groups, 1 to 32768: the upper bound of `parallelism`. Default 128. May change on restore. */
   readonly maxParallelism?: number
-  /** Where working state lives. Default `heap`. */
+  /**
+   * Where working state lives: on the JavaScript heap, or in RocksDB, for more than fits into memory. Default `heap`. May change between
+   * runs: every snapshot is for any backend.
+   */
   readonly stateBackend?: 'heap' | 'rocksdb'
+  /** Of the state backends. */
   readonly state?: { readonly rocksdb?: RocksDbOptions }
   readonly checkpointing?: CheckpointingOptions
   readonly restart?: RestartOptions
@@ -34,16 +39,16 @@ export interface MillraceConfig extends JobOptions {
   readonly tokenFile?: string
 }
 
-/** A size of memory: bytes, or a text like '512MB', '2GB'. */
-export type MemorySize = number | `${number}${'KB' | 'MB' | 'GB'}`
-
 /** Of the state backend `rocksdb`, for all slots of the process together. */
 export interface RocksDbOptions {
-  /** Of state in memory, as JavaScript objects: an estimate. Default '256MB'. */
-  readonly cacheBytes?: MemorySize
-  /** Of native memory: block cache and write buffers. Default '256MB'. */
-  readonly memoryBytes?: MemorySize
-  /** Where working files go; they are never needed again. Default: where the operating system keeps temporary files. */
+  /** Of state in memory as JavaScript objects, an estimate; the slots have equal shares. At least '1kB'. Default '256MB'. */
+  readonly cacheBytes?: Size
+  /** Of native memory: block cache and write buffers. At least '16MB'. Default '256MB'. */
+  readonly memoryBytes?: Size
+  /**
+   * Where working files go, relative to the working directory: on a local disk. They are never needed again. Default: where the operating
+   * system keeps temporary files.
+   */
   readonly directory?: string
 }
 

@@ -68,11 +68,6 @@ export const ERRORS = {
     'Options come from the command line, --set, MILLRACE_… variables, millrace.config.ts and defineJob. All problems are reported at once.',
     'The message names each option, where it came from, what was found and what is allowed.',
   ),
-  BACKEND_UNSUPPORTED: user(
-    'This version has no such state backend.',
-    'Working state lives on the heap. The RocksDB backend is not part of this release; the snapshot format is the same for both.',
-    'Leave stateBackend out or set it to heap.',
-  ),
   USAGE: user(
     'The command line is not understood.',
     'An unknown command, option or argument.',

@@ -72,7 +72,7 @@ function addRun(program: Command): void {
     )
     .option('--as <name>', "run under this name instead of the job's own")
     .option('--parallelism <n>', 'subtasks of every operator')
-    .option('--state-backend <name>', 'where working state lives: heap')
+    .option('--state-backend <name>', 'where working state lives: heap, or rocksdb for more than fits into memory')
     .option('--checkpoint-interval <duration>', 'from one checkpoint to the next, such as 10s')
     .option('--port <n>', 'port of the control API (default: any that is free)')
     .option(

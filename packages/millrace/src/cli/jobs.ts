@@ -28,7 +28,14 @@ interface JobFacts extends JobListing {
 
 type LiveFacts = Pick<
   ControlAnswer<'job'>,
-  'state' | 'parallelism' | 'recordsPerSecond' | 'startedAtMs' | 'restarts' | 'restorableAtMs' | 'restoring'
+  | 'state'
+  | 'parallelism'
+  | 'stateBackend'
+  | 'recordsPerSecond'
+  | 'startedAtMs'
+  | 'restarts'
+  | 'restorableAtMs'
+  | 'restoring'
 >
 
 /** A list waits no longer for a job that hangs. */
@@ -130,11 +137,12 @@ function asJson({ job, state, snapshotCount, latest, lastRun, owner, live }: Job
 function liveAsJson({
   state,
   parallelism,
+  stateBackend,
   recordsPerSecond,
   startedAtMs,
   restarts,
   restorableAtMs,
   restoring,
 }: LiveFacts): LiveFacts {
-  return { state, parallelism, recordsPerSecond, startedAtMs, restarts, restorableAtMs, restoring }
+  return { state, parallelism, stateBackend, recordsPerSecond, startedAtMs, restarts, restorableAtMs, restoring }
 }

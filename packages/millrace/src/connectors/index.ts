@@ -27,7 +27,6 @@ export type {
   JsonOptions,
   MalformedLine,
   MalformedTag,
-  Size,
   StandardIssue,
   StandardResult,
   StandardSchema,

@@ -16,13 +16,14 @@ export interface ControlledJob {
 
 /** `pid`: of this process. */
 export function answerOfStatus(status: JobStatus, pid: number): Answer<'job'> {
-  const { job, state, parallelism, run, lineage, restarts, restoring, progress, lastCheckpoint } = status
+  const { job, state, parallelism, stateBackend, run, lineage, restarts, restoring, progress, lastCheckpoint } = status
   const { startedAtMs, recordsPerSecond, restorableAtMs } = status
   return {
     job,
     pid,
     state,
     parallelism,
+    stateBackend,
     run: run ?? null,
     lineage: lineage ?? null,
     restarts,

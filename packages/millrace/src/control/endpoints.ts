@@ -82,6 +82,7 @@ const JobAnswer = v.object({
   pid: v.number(),
   state: v.picklist(JOB_STATES),
   parallelism: v.number(),
+  stateBackend: v.picklist(['heap', 'rocksdb']),
   run: v.nullable(v.number()),
   lineage: v.nullable(v.number()),
   restarts: v.number(),

@@ -34,6 +34,7 @@ export class FakeJob implements ControlledJob {
       job: this.name,
       state: this.state,
       parallelism: 2,
+      stateBackend: 'heap',
       run: 3,
       lineage: undefined,
       restarts: 1,

@@ -69,6 +69,7 @@ test('what the job is doing', async context => {
     pid: process.pid,
     state: 'running',
     parallelism: 2,
+    stateBackend: 'heap',
     run: 3,
     lineage: null,
     restarts: 1,

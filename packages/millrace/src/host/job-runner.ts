@@ -295,6 +295,7 @@ export class JobRunner {
       job: this.options.job,
       state: this.state,
       parallelism: this.parallelism,
+      stateBackend: this.options.options.stateBackend,
       run: this.run?.run,
       lineage: this.run?.lineage,
       restarts: this.restartCount,

@@ -11,6 +11,7 @@ export interface JobStatus {
   readonly job: string
   readonly state: 'starting' | 'running' | 'restarting' | 'rescaling' | 'stopping' | 'ending' | 'ended'
   readonly parallelism: number
+  readonly stateBackend: 'heap' | 'rocksdb'
   readonly run: number | undefined
   readonly lineage: number | undefined
   readonly restarts: number

@@ -1,4 +1,5 @@
 /** The options of a job, by path, each with what it may be and its default: the one place that knows them all. */
+import { parseSize, type Size } from '../base/size.ts'
 import { parseDuration } from '../time/index.ts'
 
 /** How one option is read. */
@@ -13,7 +14,7 @@ export type OptionValue = string | number | boolean
 
 interface Option {
   readonly type: OptionType
-  /** Durations in milliseconds. */
+  /** Durations in milliseconds, sizes in bytes. */
   readonly default: OptionValue | undefined
 }
 
@@ -65,17 +66,15 @@ const location: OptionType = {
   parse: value => (typeof value === 'string' && value !== '' ? value : undefined),
 }
 
-const KIB = 1024
-const MIB = 1024 * KIB
-const SIZE_UNITS: { readonly [unit: string]: number } = { B: 1, KB: KIB, MB: MIB, GB: KIB * MIB }
-
-/** Of memory: in units of 1024. */
-const size = (least: number): OptionType => ({
-  allowed: `a size of at least ${least / KIB} KB: bytes, or a text like '512MB', '2GB'`,
+const size = (least: Size): OptionType => ({
+  allowed: `a size of at least ${least}: a number of bytes, or a text like '512MB', '2GiB'`,
   parse(value) {
-    const [, digits, unit = 'B'] = /^(\d+)\s*([KMG]?B)?$/.exec(String(value)) ?? []
-    const bytes = Number(digits) * SIZE_UNITS[unit]
-    return Number.isSafeInteger(bytes) && bytes >= least ? bytes : undefined
+    try {
+      const bytes = parseSize(typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value, 'it')
+      return bytes >= parseSize(least, 'it') ? bytes : undefined
+    } catch {
+      return undefined
+    }
   },
 })
 
@@ -86,8 +85,8 @@ export const OPTIONS = {
   parallelism: { type: whole(1, MAX_PARALLELISM), default: 1 },
   maxParallelism: { type: whole(1, MAX_PARALLELISM), default: 128 },
   stateBackend: { type: oneOf('heap', 'rocksdb'), default: 'heap' },
-  'state.rocksdb.cacheBytes': { type: size(KIB), default: 256 * MIB },
-  'state.rocksdb.memoryBytes': { type: size(16 * MIB), default: 256 * MIB },
+  'state.rocksdb.cacheBytes': { type: size('1kB'), default: 256_000_000 },
+  'state.rocksdb.memoryBytes': { type: size('16MB'), default: 256_000_000 },
   'state.rocksdb.directory': { type: location, default: undefined },
   storage: { type: location, default: undefined },
   port: { type: whole(1, 65_535), default: undefined },

@@ -26,6 +26,7 @@ test('with nothing said, every option has its documented default', () => {
     parallelism: 1,
     maxParallelism: 128,
     stateBackend: 'heap',
+    state: { rocksdb: { cacheBytes: 256_000_000, memoryBytes: 256_000_000, directory: undefined } },
     storage: undefined,
     port: undefined,
     host: '127.0.0.1',
@@ -91,7 +92,10 @@ test('texts are read as the type of the option', () => {
     set: [
       'parallelism=1',
       'maxParallelism=32768',
-      'stateBackend=heap',
+      'stateBackend=rocksdb',
+      'state.rocksdb.cacheBytes=64MB',
+      'state.rocksdb.memoryBytes=16000000',
+      'state.rocksdb.directory=./scratch',
       'storage=./a=b',
       'checkpointing.interval=250ms',
       'checkpointing.timeout=5000',
@@ -111,7 +115,12 @@ test('texts are read as the type of the option', () => {
       'restart.resetAfter=7d',
     ],
   })
-  assert.deepEqual([options.maxParallelism, options.storage], [32_768, './a=b'])
+  assert.deepEqual([options.maxParallelism, options.storage, options.stateBackend], [32_768, './a=b', 'rocksdb'])
+  assert.deepEqual(options.state.rocksdb, {
+    cacheBytes: 64_000_000,
+    memoryBytes: 16_000_000,
+    directory: './scratch',
+  })
   assert.deepEqual(options.checkpointing, {
     intervalMs: 250,
     timeoutMs: 5000,
@@ -327,13 +336,13 @@ test('two options that do not go together are a problem; a lower maxDelay lowers
   assert.equal(resolveOptions({ set: ['restart.maxDelay=50ms'] }).restart.initialDelayMs, 50)
 })
 
-test('sizes of memory are bytes, or a text with a unit of 1024', () => {
+test('sizes are bytes, or a text with a unit, as they are everywhere', () => {
   const cacheBytesOf = (cacheBytes: string | number) =>
     resolveOptions({ set: [`state.rocksdb.cacheBytes=${cacheBytes}`] }).state.rocksdb.cacheBytes
   assert.equal(cacheBytesOf(2_000_000), 2_000_000)
-  assert.equal(cacheBytesOf('1GB'), 1024 ** 3)
-  assert.equal(cacheBytesOf('512 MB'), 512 * 1024 ** 2)
-  for (const wrong of ['1023', '1.5GB', '-2GB', '5TB', 'much', '9999999999999GB']) {
+  assert.equal(cacheBytesOf('1GiB'), 1024 ** 3)
+  assert.equal(cacheBytesOf('1.5 GB'), 1_500_000_000)
+  for (const wrong of ['999', '0', '-2GB', '5TB', 'much', '9999999999999GB']) {
     assert.deepEqual(problemPaths({ set: [`state.rocksdb.cacheBytes=${wrong}`] }), ['state.rocksdb.cacheBytes (--set)'])
   }
 })

@@ -80,7 +80,7 @@ export interface JobHandle {
   rows(sink: string): readonly any[]
 }
 
-/** What `start` is given when a program runs the job: `run()` in control/run.ts. @throws OPTION_INVALID, BACKEND_UNSUPPORTED */
+/** What `start` is given when a program runs the job: `run()` in control/run.ts. @throws OPTION_INVALID */
 export function startOptionsOf<P extends Params>(job: JobDefinition<P>, options: RunOptions<P>): StartOptions {
   const { storage, as, fresh, from, allowDroppedState, module, sinks, onEvent, ...jobOptions } = options
   const resolved = resolveOptions({ run: jobOptions, env: process.env, job: job.options })

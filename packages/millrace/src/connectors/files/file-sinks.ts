@@ -5,7 +5,7 @@ import type { Sink } from '../contract.ts'
 import { columnsProblem } from './csv-reader.ts'
 import { FileSink, type RollPolicy } from './file-sink.ts'
 import { CsvFormat, JsonFormat, LineFormat } from './row-format.ts'
-import { parseSize, type Size } from './size.ts'
+import { parseSize, type Size } from '../../base/size.ts'
 
 export interface FileSinkOptions {
   /**

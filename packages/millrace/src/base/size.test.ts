@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isMillraceError } from '../../base/errors.ts'
+import { isMillraceError } from './errors.ts'
 import { parseSize } from './size.ts'
 
 test('sizes are bytes, or a number and a unit', () => {

@@ -1,5 +1,5 @@
 /** Sizes as users write them: a number of bytes, or a number and a unit. kB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024. */
-import { MillraceError } from '../../base/errors.ts'
+import { MillraceError } from './errors.ts'
 
 export type Size = number | `${number}${'B' | 'kB' | 'KB' | 'MB' | 'GB' | 'KiB' | 'MiB' | 'GiB'}`
 

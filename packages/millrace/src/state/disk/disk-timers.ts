@@ -32,7 +32,7 @@ const PIECE_BYTES = 32 * 1024
 const PENDING_MAX = 256
 
 const timeKey = new ByteWriter(32)
-const timeValue = new ByteWriter(64)
+const NOTHING = new Uint8Array(0)
 const number = new ByteWriter(16)
 const reader = new ByteReader()
 
@@ -135,24 +135,24 @@ export class DiskTimerTable extends DiskTable implements TimerStore {
     number.reset()
     encodeValue(registration, number)
     pending.put(this.storeKey(key, time, group), number.view())
-    timeValue.reset()
-    timeValue.u16be(group)
-    encodeKey(key, timeValue)
-    pending.put(this.timeKey(time, registration), timeValue.view())
+    pending.put(this.timeKey(key, time, group, registration), NOTHING)
   }
 
   private erase(key: Key, time: number, group: number, registration: number): void {
     const { pending } = this.working
     pending.delete(this.storeKey(key, time, group))
-    pending.delete(this.timeKey(time, registration))
+    pending.delete(this.timeKey(key, time, group, registration))
   }
 
-  private timeKey(time: number, registration: number): Uint8Array {
+  /** Numbers of registration are a subtask's own, and another one may have had the same: the key tells them apart. */
+  private timeKey(key: Key, time: number, group: number, registration: number): Uint8Array {
     timeKey.reset()
     timeKey.u8(TIMES)
     timeKey.u16be(this.stateId)
     timeKey.orderedF64(time)
     timeKey.orderedF64(registration)
+    timeKey.u16be(group)
+    encodeKey(key, timeKey)
     return timeKey.view()
   }
 
@@ -182,10 +182,9 @@ export class DiskTimerTable extends DiskTable implements TimerStore {
       reader.reset(piece.bytes, piece.start + from.length, piece.end)
       const time = reader.orderedF64()
       const registration = reader.orderedF64()
-      piece.next()
-      reader.reset(piece.bytes, piece.start, piece.end)
       const group = reader.u16be()
       const cell = new DiskCell(this, decodeKey(reader), time, group)
+      piece.next()
       cell.value = registration
       cell.written = 0
       this.near.put(cell, keyIdentity(cell.key))

@@ -4,7 +4,7 @@
  *     store key   u8 keyspace | ...
  *     ENTRIES     segment key (key group u16 BE, state id u16 BE, key, namespace) -> value, with its last touch if the state has a ttl
  *     CHANGED     u32 BE epoch | segment key -> nothing: changed in that epoch, and evicted before a snapshot that holds it was published
- *     TIMES       u16 BE state id | time | registration -> key group, key: timers in the order in which they fire
+ *     TIMES       u16 BE state id | time | registration | key group, key -> nothing: timers in the order in which they fire
  *
  * CHANGED is the index of changes of what is no longer in memory. It takes no memory, however much changes between two checkpoints.
  */

@@ -177,3 +177,16 @@ test('where a function makes other keys, the plan says that the first records te
     assert.equal(/its keys were number in the snapshot, and one is string now/.test(running.stdout), fails)
   }
 })
+
+test('another ttl is told and taken over', async () => {
+  const jobOf = (ttl: string) => FIRST.replace('total: value()', `total: value({ ttl: ${ttl} })`)
+  const sandbox = changed(jobOf("'7d'"))
+  const [, added] = (await sandbox.json('plan shop.ts')).entries
+  assert.deepEqual([added.verdict, added.reason], ['migrated', 'ttl none -> 7d, counted from the start of the job'])
+  const running = sandbox.start('run shop.ts --verbose')
+  await running.until(/checkpoint chk-\d+ complete/)
+  assert.equal((await running.end('SIGINT')).code, 0)
+  sandbox.job('shop.ts', jobText(jobOf("'1d'")))
+  assert.match((await sandbox.run('plan shop.ts')).stdout, /migrated +state +totals\.total +ttl 7d -> 1d\n/)
+  assert.ok(await starts(sandbox))
+})

@@ -329,6 +329,12 @@ test('flow.params is what was resolved', () => {
 test('state declarations check their options', () => {
   assert.throws(() => map({ ttl: 'soon' as '1s' }), { code: 'OPTION_INVALID', message: /ttl of map\(\)/ })
   assert.throws(() => value({ ttl: { ttl: -1 } }), { code: 'OPTION_INVALID', message: /ttl of value\(\)/ })
+  assert.throws(() => value({ ttl: '0s' }), { code: 'OPTION_INVALID', message: /1 ms or more/ })
+  assert.throws(() => list({ ttl: { ttl: 1, time: 'noon' } as {} as '1s' }), { message: /time in the ttl of list\(\)/ })
+  assert.throws(() => list({ ttl: { ttl: 1, updateOn: 'read' } as {} as '1s' }), {
+    message: /'write' or 'read-and-write'/,
+  })
+  assert.throws(() => list({ ttl: { ttl: 1, update: 'read' } as {} as '1s' }), { message: /has no option 'update'/ })
   assert.throws(() => broadcast({ ttl: '1h' } as {}), { code: 'GRAPH_INVALID', message: /broadcast\(\) takes no ttl/ })
   assert.deepEqual(value({ default: 3, ttl: '1h' }).options, { default: 3, ttl: '1h' })
   assert.throws(() => list({ schema: 'number' as never }), { code: 'OPTION_INVALID', message: /schema of list\(\)/ })

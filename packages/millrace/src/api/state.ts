@@ -128,8 +128,31 @@ function checked<O extends StateOptions>(options: O, kind: string): O {
     }
     assertSynchronous(migration, `migrate[${from}] of ${kind}()`)
   }
-  if (ttl !== undefined) parseDuration(typeof ttl === 'object' && ttl !== null ? ttl.ttl : ttl, `ttl of ${kind}()`)
+  if (ttl !== undefined) checkTtl(ttl, kind)
   return options
+}
+
+function checkTtl(ttl: unknown, kind: string): void {
+  const { ttl: duration, ...said }: { readonly [option: string]: unknown } =
+    typeof ttl === 'object' && ttl !== null ? { ...ttl } : { ttl }
+  if (parseDuration(duration, `ttl of ${kind}()`) < 1)
+    throw new MillraceError('OPTION_INVALID', `ttl of ${kind}() is ${String(duration)}; an entry lives 1 ms or more`)
+  for (const [option, value] of Object.entries(said)) {
+    const allowed = TTL_OPTIONS[option]
+    if (allowed === undefined)
+      throw new MillraceError(
+        'OPTION_INVALID',
+        `ttl of ${kind}() has no option '${option}'; it takes ttl, updateOn and time`,
+      )
+    if (value === undefined || allowed.includes(value)) continue
+    const message = `${option} in the ttl of ${kind}() is ${String(value)}; it takes ${allowed.map(each => `'${String(each)}'`).join(' or ')}`
+    throw new MillraceError('OPTION_INVALID', message)
+  }
+}
+
+const TTL_OPTIONS: { readonly [option: string]: readonly unknown[] | undefined } = {
+  updateOn: ['write', 'read-and-write'],
+  time: ['processing', 'event'],
 }
 
 /** What `ctx.state` is, given the declarations. */

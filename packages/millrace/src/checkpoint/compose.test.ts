@@ -47,6 +47,13 @@ test('a sink has a state or null for each subtask, or none at all, and the commi
   assert.deepEqual(composeOperators([head('out', 1)], parts.slice(0, 1))[0].sink!.states, [])
 })
 
+test('the watermark of an operator is that of its slowest subtask, and none while one of them saw none', () => {
+  const parts = [part({ name: 'p', watermark: 7 }), part({ name: 'p', watermark: -2 })]
+  assert.equal(composeOperators([head('p', 2)], parts)[0].watermark, -2)
+  const unknown = composeOperators([head('p', 3)], [...parts, part({ name: 'p' })])
+  assert.deepEqual(unknown, [head('p', 3)])
+})
+
 test('broadcast state is that of subtask 0, the only one that writes it', () => {
   const rules = { rules: ['a', 'b'] }
   const parts = [part({ name: 'p', broadcastState: rules }), part({ name: 'p' }), part({ name: 'p' })]

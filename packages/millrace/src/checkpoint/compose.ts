@@ -31,7 +31,7 @@ export function composeOperators(heads: readonly OperatorHead[], parts: readonly
 function composeOperator(
   { name, parallelism }: OperatorHead,
   slots: readonly ReadonlyMap<string, SubtaskSnapshot>[],
-): Pick<OperatorSnapshot, 'source' | 'sink' | 'operatorState' | 'broadcastState'> {
+): Pick<OperatorSnapshot, 'watermark' | 'source' | 'sink' | 'operatorState' | 'broadcastState'> {
   const subtasks = slots.flatMap(operators => operators.get(name) ?? [])
   if (subtasks.length === 0) return {}
   assert(
@@ -42,7 +42,9 @@ function composeOperator(
   const sinks = subtasks.map(({ sink }) => sink).filter(sink => sink !== undefined)
   const states = subtasks.map(({ operatorState }) => operatorState).filter(lists => lists !== undefined)
   const { broadcastState } = subtasks[0]
+  const watermark = Math.min(...subtasks.map(subtask => subtask.watermark ?? -Infinity))
   return {
+    ...(watermark !== -Infinity && { watermark }),
     ...(sources.length > 0 && { source: composeSource(sources) }),
     ...(sinks.length > 0 && { sink: composeSink(sinks) }),
     ...(states.length > 0 && { operatorState: composeLists(states) }),

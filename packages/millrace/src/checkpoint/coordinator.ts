@@ -173,13 +173,12 @@ export class CheckpointCoordinator {
     this.options = options
     this.world = world
     this.current = options.restored
-    const states = options.head.operators.flatMap(operator => operator.states)
     this.merger = new SegmentMerger({
       store: world.store,
       segments: world.segments,
       token: options.head.token,
       compression: options.compression,
-      ttlOf: new Map(states.flatMap(({ id, ttlMs }) => (ttlMs === undefined ? [] : [[id, ttlMs] as const]))),
+      states: options.head.operators.flatMap(operator => operator.states),
       now: () => world.now(),
       yield: () => world.yield(),
     })

@@ -44,7 +44,7 @@ export type FromSlot =
 
 /** What one slot contributes to a manifest (compose.ts puts them together). */
 export interface SlotSnapshot {
-  /** Of the operators that have more than keyed state. */
+  /** Of the operators that have more than the keyed state in the segment. */
   readonly operators: readonly SubtaskSnapshot[]
   readonly watermarks: { readonly [transformation: string]: { readonly [split: string]: number | null } }
   /** Undefined when no state changed. */

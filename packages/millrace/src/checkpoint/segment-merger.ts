@@ -6,7 +6,8 @@
  * A merge never changes a manifest that exists: the next one names what it made instead of what it read.
  */
 import { MillraceError } from '../base/errors.ts'
-import type { Manifest, SegmentRef } from '../snapshot/manifest-types.ts'
+import { expiryOf } from '../snapshot/expiry.ts'
+import type { KeyedStateInfo, Manifest, SegmentRef } from '../snapshot/manifest-types.ts'
 import { planMerge } from '../snapshot/merge-policy.ts'
 import { mergeSegments } from '../snapshot/merge-segments.ts'
 import { segmentName } from '../snapshot/object-names.ts'
@@ -18,8 +19,8 @@ export interface MergerOptions {
   readonly segments: SegmentNumbers
   readonly token: number
   readonly compression: 'zstd' | 'none'
-  /** By state id, of the states that have a time to live. */
-  readonly ttlOf: ReadonlyMap<number, number>
+  /** Of the job: those with a time to live expire by it. */
+  readonly states: readonly KeyedStateInfo[]
   now(): number
   /** Lets the event loop run. */
   yield(): Promise<void>
@@ -53,7 +54,8 @@ export class SegmentMerger {
   }
 
   /** Begin a merge if the manifest's segments ask for one and none is under way. */
-  begin({ segments }: Manifest): void {
+  begin(manifest: Manifest): void {
+    const { segments } = manifest
     const plan = this.merge === undefined && !this.closed ? planMerge(segments) : undefined
     if (plan === undefined) return
     const number = this.options.segments.take()
@@ -64,7 +66,7 @@ export class SegmentMerger {
     }
     this.merge = merge
     for (const file of filesOf(merge)) this.options.segments.hold(file)
-    this.running = this.write(merge, plan.intoBase, number).then(
+    this.running = this.write(merge, plan.intoBase, number, manifest).then(
       output => {
         merge.output = output
       },
@@ -95,17 +97,14 @@ export class SegmentMerger {
     this.options.segments.release(filesOf(merge))
   }
 
-  private write({ inputs, name }: Merge, intoBase: boolean, number: number): Promise<SegmentRef> {
-    const { store, compression, ttlOf } = this.options
+  private write({ inputs, name }: Merge, intoBase: boolean, number: number, manifest: Manifest): Promise<SegmentRef> {
+    const { store, compression, states } = this.options
     return mergeSegments({
       store,
       inputs,
       intoBase,
       output: { name, segmentId: number, checkpointId: inputs[0].checkpoint, compression },
-      expired: (stateId, lastTouchMs) => {
-        const ttlMs = ttlOf.get(stateId)
-        return ttlMs !== undefined && this.options.now() - lastTouchMs >= ttlMs
-      },
+      isExpired: expiryOf(states, manifest, () => this.options.now()),
       pause: async () => {
         if (this.closed) throw new MillraceError('JOB_NOT_RUNNING', 'the job has ended; the merge is given up')
         await this.options.yield()

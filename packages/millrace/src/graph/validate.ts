@@ -7,7 +7,14 @@ import { MillraceError } from '../base/errors.ts'
 import { fixedSchemaOf, misfitOf } from '../codec/index.ts'
 import type { ValueStateOptions } from '../state/declarations.ts'
 import { assertOperatorName, assertOutputName, assertStateName } from './names.ts'
-import type { Edge, KeyedBroadcastProcessNode, KeyedProcessNode, StreamGraph, StreamNode } from './stream-graph.ts'
+import type {
+  Edge,
+  KeyedBroadcastProcessNode,
+  KeyedProcessNode,
+  ProcessNode,
+  StreamGraph,
+  StreamNode,
+} from './stream-graph.ts'
 
 /** @throws GRAPH_INVALID, DUPLICATE_NAME, OPTION_INVALID */
 export function validateGraph(graph: StreamGraph): void {
@@ -42,7 +49,7 @@ const OPERATOR_STATES: readonly string[] = ['list', 'unionList']
 const BROADCAST_STATES: readonly string[] = ['broadcast']
 
 function validateStates(node: StreamNode): void {
-  if (node.kind === 'process') validateShape(node, node.state, OPERATOR_STATES, 'an operator that is not keyed')
+  if (node.kind === 'process') validateOperatorStates(node)
   if (node.kind === 'keyedProcess' || node.kind === 'keyedBroadcastProcess') validateKeyedStates(node)
   if (node.kind !== 'keyedBroadcastProcess') return
   validateShape(node, node.broadcastState, BROADCAST_STATES, 'broadcastState')
@@ -52,6 +59,17 @@ function validateStates(node: StreamNode): void {
     'GRAPH_INVALID',
     `'${node.name}' has '${both}' in state and in broadcastState; snapshots tell its states apart by name, so rename one`,
   )
+}
+
+function validateOperatorStates(node: ProcessNode): void {
+  validateShape(node, node.state, OPERATOR_STATES, 'an operator that is not keyed')
+  for (const [name, { options }] of Object.entries(node.state)) {
+    if (options.ttl === undefined) continue
+    throw new MillraceError(
+      'GRAPH_INVALID',
+      `state '${name}' of '${node.name}' has a ttl; only state of keyed operators expires`,
+    )
+  }
 }
 
 function validateKeyedStates(node: KeyedProcessNode | KeyedBroadcastProcessNode): void {

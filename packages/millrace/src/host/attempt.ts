@@ -41,7 +41,7 @@ import type { KeyedStateInfo, Manifest, OperatorSnapshot } from '../snapshot/man
 import { assertPlan, planRestore, type RestorePlan } from '../snapshot/restore-plan.ts'
 import type { RunFacts } from '../snapshot/run-record.ts'
 import { formatSnapshotId } from '../snapshot/snapshot-id.ts'
-import { enforcedSchema, resolveTtl } from '../state/index.ts'
+import { enforcedSchema } from '../state/index.ts'
 import type { SnapshotStore } from '../store/contract.ts'
 import type { ResolvedOptions } from './options.ts'
 import { plannedJob } from './planned-job.ts'
@@ -50,6 +50,7 @@ import { RestoreTally, type RestoreProgress, type RestoreReading } from './resto
 import type { SlotFactory, SlotPort } from './slot-port.ts'
 import { sumProgress } from './slot-progress.ts'
 import { SplitEnumerator } from './split-enumerator.ts'
+import { storedTtlOf } from './stored-ttl.ts'
 import type { HostWorld } from './world.ts'
 
 export interface AttemptOptions {
@@ -321,10 +322,9 @@ function headOperators({ job: graph, subtasks }: ExecutionPlan, plan: RestorePla
       const id = ids[name]?.[state]
       if (id === undefined) return []
       const declaration = declarationOf(nodes.get(name)!, state)
-      const ttlMs = declaration && resolveTtl(declaration.options)?.ttlMs
       const schema = (declaration && enforcedSchema(declaration))?.json ?? values?.schema ?? null
       const form = { schema, ...versionOf(values) }
-      return [{ id, name: state, kind: stateKind, ...form, ...(ttlMs !== undefined && { ttlMs }) }]
+      return [{ id, name: state, kind: stateKind, ...form, ...storedTtlOf(declaration) }]
     }),
   }))
 }

@@ -3,6 +3,7 @@
  * without what has outlived its time. Nothing but a few blocks of each segment is in memory at a time.
  */
 import { mergeEntries } from '../snapshot/entry-merge.ts'
+import { expiryOf, type IsExpired } from '../snapshot/expiry.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
 import type { BlockCursor } from '../snapshot/segment-cursor.ts'
 import { ENTRY_PUT_TOUCHED, ENTRY_TOMBSTONE } from '../snapshot/segment-format.ts'
@@ -21,17 +22,15 @@ export interface WalkOptions {
 export class SnapshotSegments {
   readonly manifest: Manifest
   private readonly files: ReadableStore
-  private readonly nowMs: number
-  private readonly ttlMs: ReadonlyMap<number, number>
+  private readonly isExpired: IsExpired
   private readers: Promise<SegmentReader[]> | undefined
 
-  /** `nowMs`: by which entries expire. */
+  /** `nowMs`: by which entries expire in processing time; in event time they do by the snapshot's watermarks. */
   constructor(manifest: Manifest, files: ReadableStore, nowMs: number) {
     this.manifest = manifest
     this.files = files
-    this.nowMs = nowMs
     const states = manifest.operators.flatMap(operator => operator.states)
-    this.ttlMs = new Map(states.flatMap(({ id, ttlMs }) => (ttlMs === undefined ? [] : [[id, ttlMs]])))
+    this.isExpired = expiryOf(states, manifest, () => nowMs)
   }
 
   /**
@@ -48,7 +47,7 @@ export class SnapshotSegments {
     for (;;) {
       while (merge.advance()) {
         const { entry } = merge
-        if (entry.op !== ENTRY_TOMBSTONE && stateIds.has(entry.stateId) && !this.isExpired(entry)) yield entry
+        if (entry.op !== ENTRY_TOMBSTONE && stateIds.has(entry.stateId) && !this.hasOutlived(entry)) yield entry
       }
       if (!merge.needsRefill) return
       await merge.refill()
@@ -60,9 +59,7 @@ export class SnapshotSegments {
   }
 
   /** What was written before its state had a time to live counts from its restore, so it never is. */
-  private isExpired({ op, stateId, lastTouchMs }: BlockCursor): boolean {
-    if (op !== ENTRY_PUT_TOUCHED) return false
-    const ttlMs = this.ttlMs.get(stateId)
-    return ttlMs !== undefined && this.nowMs - lastTouchMs >= ttlMs
+  private hasOutlived({ op, stateId, lastTouchMs }: BlockCursor): boolean {
+    return op === ENTRY_PUT_TOUCHED && this.isExpired(stateId, lastTouchMs)
   }
 }

@@ -16,6 +16,7 @@ import {
   misfitOf,
   schemaMisfit,
 } from '../codec/index.ts'
+import { touchNow } from '../snapshot/expiry.ts'
 import { ENTRY_PUT, ENTRY_PUT_TOUCHED, ENTRY_TOMBSTONE, type EntryOp } from '../snapshot/segment-format.ts'
 import { compareEntryKeys } from '../snapshot/segment-key.ts'
 import type { BlockCursor } from '../snapshot/segment-cursor.ts'
@@ -145,16 +146,16 @@ class EntryEncoder {
 
   /** `key`: whose entry it is; `entryKey`: the bytes it is found by. */
   put(key: Key, entryKey: Uint8Array, value: unknown): EditedEntry {
-    const { info } = this.state
+    const { info, segments } = this.state
     if (info.schema !== null) this.checkFits(info.schema, key, value)
     const out = new ByteWriter(64)
     encodeValue(value, out)
-    const isTouched = info.ttlMs !== undefined
+    const touchMs = touchNow(info, segments.manifest, this.nowMs)
     return {
-      op: isTouched ? ENTRY_PUT_TOUCHED : ENTRY_PUT,
+      op: touchMs === undefined ? ENTRY_PUT : ENTRY_PUT_TOUCHED,
       key: entryKey,
       value: out.copy(),
-      lastTouchMs: isTouched ? this.nowMs : 0,
+      lastTouchMs: touchMs ?? 0,
     }
   }
 

@@ -14,6 +14,7 @@ import {
   type Key,
 } from '../codec/index.ts'
 import type { KeyedStateInfo } from '../snapshot/manifest-types.ts'
+import { lastTouchOf } from '../snapshot/expiry.ts'
 import type { BlockCursor } from '../snapshot/segment-cursor.ts'
 import { ENTRY_PUT_TOUCHED, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 
@@ -35,7 +36,7 @@ export interface StateEntry {
   readonly subtask?: number
   /** Of aggregating state and windows the accumulator; of timers their place in the order of registration. */
   readonly value: unknown
-  /** State with a time to live: when it was last touched. */
+  /** State with a time to live: when it was last touched, by the clock or in event time, whichever it expires by. */
   readonly lastTouchMs?: number
 }
 
@@ -54,15 +55,19 @@ export function keyedKindOf({ kind }: Pick<KeyedStateInfo, 'kind'>): KeyedKind |
 
 const KINDS: readonly KeyedKind[] = ['value', 'list', 'map', 'reducing', 'aggregating', 'timers']
 
+type DecodedInfo = Pick<KeyedStateInfo, 'schema' | 'ttlTime'>
+
 /** Reads entries of one state. All methods take a cursor that stands at an entry, and keep nothing of it. */
 export class EntryDecoder {
   readonly kind: KeyedKind
   readonly schema: FixedSchema | undefined
+  private readonly info: DecodedInfo
   private readonly reader = new ByteReader()
 
-  constructor(kind: KeyedKind, { schema }: Pick<KeyedStateInfo, 'schema'>) {
+  constructor(kind: KeyedKind, info: DecodedInfo) {
     this.kind = kind
-    this.schema = fixedSchemaOfJson(schema)
+    this.info = info
+    this.schema = fixedSchemaOfJson(info.schema)
   }
 
   /** @throws SNAPSHOT_DAMAGED */
@@ -91,7 +96,8 @@ export class EntryDecoder {
 
   /** @throws SNAPSHOT_DAMAGED */
   entry(entry: BlockCursor): StateEntry {
-    const touched = entry.op === ENTRY_PUT_TOUCHED ? { lastTouchMs: entry.lastTouchMs } : {}
+    const touched =
+      entry.op === ENTRY_PUT_TOUCHED ? { lastTouchMs: lastTouchOf(this.info, entry.lastTouchMs) } : undefined
     return { ...this.identity(entry), value: this.value(entry), ...touched }
   }
 

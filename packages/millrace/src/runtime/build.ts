@@ -78,7 +78,7 @@ class Builder {
   }
 
   private keyedStates(node: StreamNode): KeyedStates {
-    const states = this.context.backend.keyedStates(node.name)
+    const states = this.context.backend.keyedStates(node.name, this.context.services.chain)
     states.keys.guard = this.context.keyGuard?.(node)
     return states
   }

@@ -15,10 +15,11 @@ import {
 } from '../codec/index.ts'
 import { mergeEntries } from '../snapshot/entry-merge.ts'
 import type { Manifest } from '../snapshot/manifest-types.ts'
-import { ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
+import { ENTRY_PUT_TOUCHED, ENTRY_TOMBSTONE, KEY_PREFIX_BYTES } from '../snapshot/segment-format.ts'
 import { openSegment } from '../snapshot/segment-reader.ts'
 import type { Adapt, StateBackend, StateId, WriterSchemas } from '../state/index.ts'
 import type { SegmentStore } from '../store/contract.ts'
+import { NO_TOUCH } from '../time/index.ts'
 
 /** @throws STATE_INCOMPATIBLE for a key that the state cannot have */
 export type KeyCheck = (key: Key) => void
@@ -33,6 +34,8 @@ export interface StateShare {
   /** Of states whose values, or keys, the job describes differently than the snapshot. */
   readonly adapters?: ReadonlyMap<StateId, Adapt>
   readonly keyChecks?: ReadonlyMap<StateId, KeyCheck>
+  /** States whose entries come without a touch, whatever the snapshot says: it is of another time than theirs. */
+  readonly untouched?: ReadonlySet<StateId>
 }
 
 /**
@@ -44,7 +47,7 @@ export async function restoreState(
   backend: StateBackend,
   manifest: Manifest,
   wanted: ReadonlySet<StateId>,
-  { maxParallelism, keyGroups, owns, adapters, keyChecks }: StateShare,
+  { maxParallelism, keyGroups, owns, adapters, keyChecks, untouched }: StateShare,
   onRead: (readBytes: number, totalBytes: number) => void = () => undefined,
 ): Promise<void> {
   const [start, end] = keyGroups
@@ -67,7 +70,8 @@ export async function restoreState(
       }
       keyChecks?.get(stateId)?.(keyAt(key))
       value.reset(bytes, valueStart, valueEnd)
-      backend.restore(stateId, key, value, lastTouchMs)
+      const isTouched = op === ENTRY_PUT_TOUCHED && untouched?.has(stateId) !== true
+      backend.restore(stateId, key, value, isTouched ? lastTouchMs : NO_TOUCH)
     }
     onRead(merge.readBytes, merge.totalBytes)
     if (!merge.needsRefill) break

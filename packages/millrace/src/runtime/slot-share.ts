@@ -16,7 +16,7 @@ import {
 import { mayBeOtherKeys } from '../snapshot/form-change.ts'
 import type { BroadcastEntries, CarriedCommittable, OperatorSnapshot, StoredForm } from '../snapshot/manifest-types.ts'
 import { shareOfLists, shareOfSink, type Subtask } from '../snapshot/redistribute.ts'
-import { valueAdapter, type Adapt, type StateId } from '../state/index.ts'
+import { resolveTtl, valueAdapter, type Adapt, type StateId } from '../state/index.ts'
 import { KeyGuard, keyCodeOf } from './key-guard.ts'
 import type { KeyedBroadcastProcessOperator } from './operators/keyed-broadcast-process.ts'
 import type { ProcessOperator } from './operators/process.ts'
@@ -62,7 +62,11 @@ export class SlotShare {
     const owns = (id: StateId, keyGroup: number) => keyGroup >= ranges.get(id)![0] && keyGroup < ranges.get(id)![1]
     const same = [...ranges.values()].every(([start, end]) => start === keyGroups[0] && end === keyGroups[1])
     const keyChecks = this.keyChecks()
-    const described = { adapters: this.keyedAdapters(), ...(keyChecks !== undefined && { keyChecks }) }
+    const described = {
+      adapters: this.keyedAdapters(),
+      untouched: this.untouched(),
+      ...(keyChecks !== undefined && { keyChecks }),
+    }
     return [new Set(ranges.keys()), { maxParallelism, keyGroups, ...(!same && { owns }), ...described }]
   }
 
@@ -75,6 +79,19 @@ export class SlotShare {
       }
     }
     return adapters
+  }
+
+  /** States whose entries say nothing of the time by which they expire now: they had no time to live, or one in the other time. */
+  private untouched(): ReadonlySet<StateId> {
+    const states = new Set<StateId>()
+    for (const node of this.execution.job.graph.nodes) {
+      for (const { id, name, ttlMs, ttlTime = 'processing' } of this.operator(node.name)?.states ?? []) {
+        const declaration = declarationOf(node, name)
+        const wanted = declaration && resolveTtl(declaration.options)
+        if (wanted !== undefined && (ttlMs === undefined || ttlTime !== wanted.time)) states.add(id)
+      }
+    }
+    return states
   }
 
   /** Undefined: none is to be checked. Keys that had no schema are looked at one by one; two schemas were compared when the restore was planned. */
@@ -105,6 +122,11 @@ export class SlotShare {
   adapterOf(node: StreamNode): (state: string) => Adapt | undefined {
     const forms = this.operator(node.name)?.forms ?? {}
     return state => adapterOf(node, state, Object.hasOwn(forms, state) ? forms[state] : { schema: null })
+  }
+
+  /** -Infinity when the snapshot does not say it. */
+  watermarkOf({ name }: StreamNode): number {
+    return this.operator(name)?.watermark ?? -Infinity
   }
 
   /** Undefined when the snapshot does not know the operator. */

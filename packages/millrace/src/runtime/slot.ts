@@ -26,6 +26,7 @@ import { SlotExchange } from './exchange/index.ts'
 import type { SourceHost, SourceTask } from './operators/source-task.ts'
 import { NO_SPLIT } from './operators/event-time.ts'
 import type { Platform } from './platform.ts'
+import { ExpirySweep } from './expiry-sweep.ts'
 import { restoreState } from './restore.ts'
 import { Meters } from './meters.ts'
 import type { Services, SlotClock } from './services.ts'
@@ -61,6 +62,8 @@ export class Slot {
   private readonly backend: StateBackend
   private readonly operators: Operators
   private readonly exchange: SlotExchange
+  /** Undefined: no state has a time to live. */
+  private readonly expirySweep: ExpirySweep | undefined
   private readonly mails: ToSlot[] = []
   /** What is being aligned for; undefined in an alignment: the beginning. */
   private trigger: Trigger | undefined
@@ -136,6 +139,7 @@ export class Slot {
       sinkContext: operator => contexts.ofSink(operator),
       keyGuard: operator => this.share.keyGuard(operator),
     })
+    this.expirySweep = this.backend.hasTtl ? new ExpirySweep(this.backend) : undefined
   }
 
   // ----------------------------------------------------------------------------------------------------------- start
@@ -144,6 +148,7 @@ export class Slot {
   async restore(): Promise<void> {
     const from = this.plan.restore
     if (from === undefined) return
+    for (const operator of this.operators.keyed) operator.eventClock.advance(this.share.watermarkOf(operator.node))
     const [wanted, share] = this.share.keyedState()
     await restoreState(this.platform.store, this.backend, from.manifest, wanted, share, this.restoreReport())
     for (const operator of this.operators.processes) {
@@ -226,7 +231,7 @@ export class Slot {
     if (snapshot?.hasWork) {
       const sliceEndMs = this.platform.monotonic() + SLICE_MS
       snapshot.slice(() => this.platform.monotonic() >= sliceEndMs)
-    }
+    } else if (this.flows) this.expirySweep?.step(nowMs)
     // What an alignment held back, timers and pages behind the barrier, is looked at in the next step.
     const progress = received || aligned || read || snapshot?.hasWork === true || this.hasMail
     this.flush(!progress)
@@ -275,7 +280,7 @@ export class Slot {
   /** When there is something to do that nothing wakes the slot for. What waits for room, or for an alignment, is woken. */
   private dueMs(): number {
     if (!this.flows) return Infinity
-    let dueMs = this.requestedWakeMs
+    let dueMs = Math.min(this.requestedWakeMs, this.expirySweep?.idleDueMs ?? Infinity)
     for (const operator of this.operators.keyed) {
       if (this.exchange.hasRoomAfter(operator.node.id)) dueMs = Math.min(dueMs, operator.nextProcessingTimeMs)
     }

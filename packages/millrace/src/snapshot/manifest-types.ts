@@ -3,6 +3,7 @@
  */
 import type { Json } from '../base/json.ts'
 import type { KeyGroupRange } from '../codec/index.ts'
+import type { TouchTime } from '../time/index.ts'
 
 export type SnapshotKind = 'checkpoint' | 'savepoint'
 
@@ -58,6 +59,8 @@ export interface OperatorSnapshot {
   /** How many subtasks it had, in slots 0 to before this. */
   readonly parallelism: number
   readonly states: readonly KeyedStateInfo[]
+  /** Of keyed process operators: the watermark of its slowest subtask. What expires in event time does so by it. Absent: it saw none. */
+  readonly watermark?: number
   /** JSON Schema of its keys, where the job said it. */
   readonly keySchema?: Json
   /** Another one when the function that makes its keys was. */
@@ -87,13 +90,20 @@ export interface StoredForm {
   readonly version?: number
 }
 
-export interface KeyedStateInfo extends StoredForm {
+/** How long entries of a state live, by the last touch that is stored with each (state/ttl.ts). */
+export interface StoredTtl {
+  /** Absent: for ever, and they have no touch. */
+  readonly ttlMs?: number
+  /** Which time touches are of. Absent: processing time. */
+  readonly ttlTime?: TouchTime
+}
+
+export interface KeyedStateInfo extends StoredForm, StoredTtl {
   readonly id: number
   readonly name: string
   readonly kind: string
   /** Also says how their rows are read, if its values have a fixed width; null when they describe themselves. */
   readonly schema: Json
-  readonly ttlMs?: number
 }
 
 export interface SourceSnapshot {
@@ -138,6 +148,7 @@ export interface CarriedCommittable {
 /** What one subtask of an operator contributes to an OperatorSnapshot. */
 export interface SubtaskSnapshot {
   readonly name: string
+  readonly watermark?: number
   readonly source?: SubtaskSource
   readonly sink?: SubtaskSink
   /** By state name: its elements (value codec, base64). */

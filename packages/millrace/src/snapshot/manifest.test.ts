@@ -204,6 +204,8 @@ test('operators, splits, states and state ids occur once, and ids lie below the 
   refuses('SNAPSHOT_DAMAGED', /split 'a.txt' twice/, {
     operators: [{ ...source, source: { ...source.source, splits: [splits[0], splits[0]] } }],
   })
+  refuses('SNAPSHOT_DAMAGED', /ttlTime/, { operators: [{ ...counts, states: [{ ...state, ttlTime: 'noon' }] }] })
+  refuses('SNAPSHOT_DAMAGED', /watermark/, { operators: [{ ...counts, watermark: 'high' }] })
   refuses('SNAPSHOT_DAMAGED', /ttlMs/, { operators: [{ ...counts, states: [{ ...state, ttlMs: -1 }] }] })
   refuses('SNAPSHOT_DAMAGED', /committables\[0\]\.checkpoint/, {
     operators: [{ ...sink, sink: { ...sink.sink, committables: [{ checkpoint: 8, value: 1 }] } }],
@@ -297,6 +299,23 @@ test('invariant 4: where the rows of a state change or go, the next checkpoint i
   assert.equal(isFull({ type: 'string' }, before), false)
   assert.equal(isFull({ '~standard': null, type: 'number' }, null), false, 'any JSON may stand there')
   assert.equal(needsFullBase({ ...full, operators: [] }, full), false)
+})
+
+test('where entries come to be touched, or are touched in another time, the next checkpoint is a full base', () => {
+  const isFull = (before: object, after: object) => {
+    const withTtl = (ttl: object) => {
+      const states = [{ id: 7, name: 'seen', kind: 'value', schema: null, ...ttl }]
+      return { ...full, operators: [{ name: 'visits', kind: 'keyedProcess', parallelism: 1, states }] }
+    }
+    return needsFullBase(withTtl(before), withTtl(after))
+  }
+  const event = { ttlMs: 10, ttlTime: 'event' }
+  assert.equal(isFull({}, { ttlMs: 10 }), true)
+  assert.equal(isFull({ ttlMs: 10 }, {}), true)
+  assert.equal(isFull({ ttlMs: 10 }, event), true)
+  assert.equal(isFull(event, { ttlMs: 10 }), true)
+  assert.equal(isFull(event, { ...event, ttlMs: 20 }), false)
+  assert.equal(isFull({ ttlMs: 10 }, { ttlMs: 20, ttlTime: 'processing' }), false)
 })
 
 test('names from a manifest do not reach the prototype of objects', () => {

@@ -10,6 +10,7 @@ import type { JsonObject } from '../base/json.ts'
 import { fixedSchemaOfJson } from '../codec/index.ts'
 import { assertObjectName } from '../store/contract.ts'
 import type { SnapshotStore } from '../store/contract.ts'
+import type { TouchTime } from '../time/index.ts'
 import { Fields } from './fields.ts'
 import type { Manifest, OperatorSnapshot } from './manifest-types.ts'
 import { parseManifestName, parseSegmentName, SEGMENTS } from './object-names.ts'
@@ -87,7 +88,17 @@ export function needsFullBase(
 ): boolean {
   if (base === undefined || base.maxParallelism !== next.maxParallelism || base.hashVersion !== hashVersion) return true
   const after = rowsOf(next)
-  return [...rowsOf(base)].some(([id, rows]) => rows !== undefined && after.get(id) !== rows)
+  const touches = touchesOf(next)
+  return (
+    [...rowsOf(base)].some(([id, rows]) => rows !== undefined && after.get(id) !== rows) ||
+    [...touchesOf(base)].some(([id, time]) => touches.has(id) && touches.get(id) !== time)
+  )
+}
+
+/** Which time the touches of a state's entries are of; undefined: they have none. */
+function touchesOf({ operators }: Layout): Map<number, TouchTime | undefined> {
+  const states = operators.flatMap(operator => operator.states)
+  return new Map(states.map(({ id, ttlMs, ttlTime = 'processing' }) => [id, ttlMs === undefined ? undefined : ttlTime]))
 }
 
 /** The layout of a state's values as rows; undefined: they describe themselves. */
@@ -160,7 +171,9 @@ function checkOperators(fields: Fields, file: string): void {
       state.text('kind')
       checkForm(state)
       if (state.has('ttlMs')) state.number('ttlMs', 1)
+      if (state.has('ttlTime')) state.oneOf('ttlTime', ['event', 'processing'])
     }
+    if (operator.has('watermark')) operator.number('watermark', -Number.MAX_VALUE)
     if (operator.has('keySchema')) operator.json('keySchema')
     if (operator.has('keyCode')) operator.text('keyCode')
     if (operator.has('forms')) {

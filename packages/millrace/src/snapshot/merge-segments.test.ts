@@ -57,7 +57,7 @@ async function writeAll(
 async function merged(
   newestFirst: readonly (readonly SampleEntry[])[],
   intoBase: boolean,
-  expired?: MergeRequest['expired'],
+  expired?: MergeRequest['isExpired'],
   slots?: number,
 ): Promise<SampleEntry[]> {
   const store = sampleStore()
@@ -68,7 +68,7 @@ async function merged(
     intoBase,
     output: OUTPUT,
     pause: () => undefined,
-    ...(expired && { expired }),
+    ...(expired && { isExpired: expired }),
   })
   const found = await drain((await openSegment(store, ref)).scan())
   assert.deepEqual(await verifySegment(store, ref), {

@@ -10,6 +10,7 @@ import { failpoint } from '../base/failpoint.ts'
 import type { KeyGroupRange } from '../codec/index.ts'
 import type { ObjectWriter, SegmentStore } from '../store/index.ts'
 import { type EntryMerge, mergeEntries } from './entry-merge.ts'
+import type { IsExpired } from './expiry.ts'
 import type { SegmentRef } from './manifest-types.ts'
 import { uniteDictionaries } from './segment-dictionary.ts'
 import { ENTRY_PUT_TOUCHED, ENTRY_TOMBSTONE } from './segment-format.ts'
@@ -31,7 +32,7 @@ export interface MergeRequest {
     readonly compression: Compression
   }
   /** Whether an entry that was last touched then has outlived its state's time to live. */
-  readonly expired?: (stateId: number, lastTouchMs: number) => boolean
+  readonly isExpired?: IsExpired
   /** Called at least every 2 ms of work or so; what it returns is awaited. Throwing gives the merge up. */
   readonly pause: () => Promise<void> | undefined
 }
@@ -102,14 +103,14 @@ async function writeMerged(
 }
 
 /** Copies entries for about 2 ms; false when the merge has to read on, or is at its end. */
-function copyPiece(merge: EntryMerge, writer: SegmentWriter, { intoBase, expired }: MergeRequest): boolean {
+function copyPiece(merge: EntryMerge, writer: SegmentWriter, { intoBase, isExpired }: MergeRequest): boolean {
   let cost = 0
   while (cost < PIECE_BYTES) {
     if (!merge.advance()) return false
     const { op, bytes, keyStart, keyEnd, valueStart, valueEnd, stateId, lastTouchMs } = merge.entry
     cost += ENTRY_COST_BYTES + valueEnd - keyStart
-    const isExpired = op === ENTRY_PUT_TOUCHED && expired !== undefined && expired(stateId, lastTouchMs)
-    const keptOp = isExpired ? ENTRY_TOMBSTONE : op
+    const outlived = op === ENTRY_PUT_TOUCHED && isExpired !== undefined && isExpired(stateId, lastTouchMs)
+    const keptOp = outlived ? ENTRY_TOMBSTONE : op
     if (keptOp === ENTRY_TOMBSTONE && intoBase) continue
     writer.add(keptOp, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd, lastTouchMs)
   }

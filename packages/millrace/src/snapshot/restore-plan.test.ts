@@ -377,3 +377,25 @@ test('every state of snapshot and job is in the plan exactly once, and no id is 
     }),
   )
 })
+
+test('a state whose time to live is another one is migrated, and says how; nothing is refused or converted for that', () => {
+  const changed = (before: object, after: object) => {
+    const old = { ...keyed('seen'), states: [{ id: 3, name: 'last', kind: 'value', schema: null, ...before }] }
+    const job = { ...operator('keyedProcess', 'seen'), states: [{ name: 'last', kind: 'value', ...after }] }
+    const [{ verdict, reason, converts }] = planRestore(
+      { operators: [old], nextStateId: 4 },
+      { operators: [job] },
+    ).entries
+    assert.equal(converts, undefined)
+    return [verdict, reason]
+  }
+  const event = { ttlMs: 90_000, ttlTime: 'event' }
+  assert.deepEqual(changed({ ttlMs: 604_800_000 }, { ttlMs: 86_400_000 }), ['migrated', 'ttl 7d -> 1d'])
+  assert.deepEqual(changed({}, event), ['migrated', 'ttl none -> 90s in event time, counted from the start of the job'])
+  assert.deepEqual(changed(event, { ttlMs: 90_000 }), [
+    'migrated',
+    'ttl 90s in event time -> 90s, counted from the start of the job',
+  ])
+  assert.deepEqual(changed(event, {}), ['migrated', 'ttl 90s in event time -> none'])
+  assert.deepEqual(changed(event, event), ['kept', undefined])
+})

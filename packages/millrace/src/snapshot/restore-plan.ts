@@ -5,7 +5,7 @@
  *
  *     kept      same operator, state and kind                       renamed   the same under the operator's old name
  *     new       in the job only                                     dropped   in the snapshot only: needs --allow-dropped-state
- *     migrated  as kept or renamed, but the job says something else of its values or keys (codec/value-reading.ts)
+ *     migrated  as kept or renamed, but the job says something else of its values or keys (codec/value-reading.ts), or how long they live
  *     refused   in both, but the one cannot be read as the other, or output that waits for its commit would be lost
  *
  * A state keeps its id for ever; a new state takes the next one that no state of the job ever had (invariant 4).
@@ -15,7 +15,8 @@ import { MillraceError } from '../base/errors.ts'
 import type { Json } from '../base/json.ts'
 import type { WantedForm } from '../codec/index.ts'
 import { formChange, keyChange, mayBeOtherKeys, type Check } from './form-change.ts'
-import type { Manifest, OperatorSnapshot, StoredForm } from './manifest-types.ts'
+import type { Manifest, OperatorSnapshot, StoredForm, StoredTtl } from './manifest-types.ts'
+import { ttlChange } from './ttl-change.ts'
 
 /** States of a job as plain data; the graph describes itself so. */
 export interface PlannedJob {
@@ -31,10 +32,16 @@ export interface PlannedOperator {
   readonly keySchema?: Json
   /** Another one when the function that makes its keys is. */
   readonly keyCode?: string
-  /** `values`: what the job says of its values; nothing of the engine's own states. */
-  readonly states: readonly { readonly name: string; readonly kind: string; readonly values?: WantedForm }[]
+  readonly states: readonly PlannedState[]
   /** Type of a sink: committables of one type mean nothing to another. */
   readonly sinkType?: string
+}
+
+export interface PlannedState extends StoredTtl {
+  readonly name: string
+  readonly kind: string
+  /** What the job says of its values; nothing of the engine's own states. */
+  readonly values?: WantedForm
 }
 
 export type Verdict = 'kept' | 'migrated' | 'renamed' | 'new' | 'dropped' | 'refused'
@@ -215,7 +222,7 @@ function holdingOf({ kind }: PlannedOperator, state: { readonly kind: string }):
   return kind === 'process' ? 'operator' : 'keyed'
 }
 
-interface FoundState extends StoredForm {
+interface FoundState extends StoredForm, StoredTtl {
   readonly name: string
   readonly holding: Holding
   /** Of keyed state. A snapshot does not say whether a list is split or united on restore, and need not. */
@@ -252,13 +259,11 @@ function stateEntries(
     if (before === undefined) return { ...added(operator, state.name), id: holding === 'keyed' ? takeId() : undefined }
     const reason = refusal(before, holding, state.kind)
     if (reason !== undefined) return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason }
-    const { refusals, changes, converts, checks } = formChange(
-      before,
-      state.values,
-      holding === 'keyed' ? keys : undefined,
-    )
+    const form = formChange(before, state.values, holding === 'keyed' ? keys : undefined)
+    const { refusals, converts, checks } = form
     if (refusals.length > 0)
       return { ...entryOf(operator, origin, state.name), verdict: 'refused', reason: refusals.join('; ') }
+    const changes = [...form.changes, ...ttlChange(before, state)]
     const { reason: renamed, ...entry } = taken(operator, origin!, state.name)
     const isGuarded = mayMissKeys && holding === 'keyed'
     const reasons = [renamed, ...changes, isGuarded ? OTHER_KEYS : undefined].filter(each => each !== undefined)

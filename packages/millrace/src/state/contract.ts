@@ -16,6 +16,7 @@ import type {
   StateDeclaration,
   ValueState,
 } from './declarations.ts'
+import type { EventClock } from './event-clock.ts'
 import type { KeyContext } from './key-context.ts'
 import type { Adapt } from './value-adapter.ts'
 
@@ -31,6 +32,8 @@ export type StateHandle =
 /** Keyed state, timers and window contents of one operator, all read under the key that `keys` is bound to. */
 export interface KeyedStates {
   readonly keys: KeyContext
+  /** What expires in event time goes by it; the operator advances it. */
+  readonly eventClock: EventClock
   /** `name`: what users call it, for messages. */
   state(id: StateId, name: string, declaration: StateDeclaration): StateHandle
   timers(id: StateId): TimerStore
@@ -90,8 +93,15 @@ export type WriterSchemas = ReadonlyMap<StateId, FixedSchema>
 
 export interface StateBackend {
   readonly kind: 'heap' | 'rocksdb'
-  /** `operator`: its name, for messages. */
-  keyedStates(operator: string): KeyedStates
+  /** `operator`: its name, for messages. `record`: what it is processing, whose timestamp is a touch of state that expires in event time. */
+  keyedStates(operator: string, record?: { readonly timestamp: number }): KeyedStates
+  /** Some state has a time to live. Once the operators are built. */
+  readonly hasTtl: boolean
+  /**
+   * Looks at about `maxEntries` entries of state with a time to live, where it stopped the last time, and removes those that are expired.
+   * Called between records, again and again; the key is bound anew afterwards. True when a round over all of them is done.
+   */
+  sweepExpired(maxEntries: number): boolean
   /** Begins a snapshot: everything written from now on is not part of it. One at a time. */
   freeze(request: SnapshotRequest): void
   /** Serialises about `maxEntries` more entries into `consumer`; true once all are. */
@@ -103,7 +113,7 @@ export interface StateBackend {
   /** Begins a restore: entries of the named checkpoint follow. `adapters`: of states whose values are read differently now. */
   restoreBegin(checkpointId: number, writers: WriterSchemas, adapters?: ReadonlyMap<StateId, Adapt>): void
   /**
-   * One entry of the snapshot. `key` stands behind key group and state id; it is read up to the end of its namespace.
+   * One entry of the snapshot; its last touch, or NO_TOUCH (time/last-touch.ts). `key` stands behind key group and state id; it is read up to the end of its namespace.
    * Throws SNAPSHOT_DAMAGED when the bytes do not decode, STATE_INCOMPATIBLE when the value is not one that the state can hold.
    */
   restore(id: StateId, key: ByteReader, value: ByteReader, lastTouchMs: number): void

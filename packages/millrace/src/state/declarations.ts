@@ -7,15 +7,24 @@ import type { Duration } from '../time/index.ts'
 export type { Key } from '../codec/index.ts'
 
 export interface TtlOptions {
-  /** How long an entry lives after its last touch. */
+  /** How long an entry lives after its last touch: 1 ms or more. */
   readonly ttl: Duration
   /** What counts as a touch. Default `write`. */
   readonly updateOn?: 'write' | 'read-and-write'
+  /**
+   * `processing` (default): by the clock. `event`: a touch is the timestamp of the record, or the time of the timer, in whose callback it
+   * happens, and an entry expires when the watermark is `ttl` past it, so that the same records always give the same result.
+   * Without `eventTime` upstream a touch throws NO_EVENT_TIME.
+   */
+  readonly time?: 'processing' | 'event'
 }
 
 /** Options of every state, whose values (of a list its elements, of a map its values) are of type T. */
 export interface StateOptions<T = any> {
-  /** Entries expire this long after they were last written (processing time). Expired values are never returned. */
+  /**
+   * Entries (of a list or map: each by itself) expire this long after they were last written. Expired values are never returned, and
+   * removed in the background. A duration alone counts by the clock. It may be added, changed and removed; docs/jobs.md says how.
+   */
   readonly ttl?: Duration | TtlOptions
   /**
    * A Standard JSON Schema (zod, valibot, arktype) or plain JSON Schema of the value. Where it is an object of required numbers,

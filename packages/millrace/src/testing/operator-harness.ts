@@ -2,7 +2,8 @@
  * `checkOperator`: feeds an operator a script of records, watermarks and clock times and compares what it emits, three times over:
  *
  * - all at once, in one instance;
- * - step by step, and between any two steps the state is snapshotted and restored into a new instance, nobody has to ask for it;
+ * - step by step, and between any two steps what is expired is removed, and the state is snapshotted and restored into a new instance,
+ *   nobody has to ask for it;
  * - as the second, but every snapshot is written only after the next step was taken, so that a value changed in place shows.
  *
  * All three must emit the same. Values that are changed in place without `set`, or after they were emitted, are reported as
@@ -23,11 +24,12 @@ import { Meters } from '../runtime/meters.ts'
 import type { Services } from '../runtime/services.ts'
 import type { BroadcastEntries } from '../snapshot/manifest-types.ts'
 import { enforcedSchema, HeapBackend, type EntryConsumer, type WriterSchemas } from '../state/index.ts'
+import { NO_TOUCH } from '../time/index.ts'
 import { restoredFrom } from './connector-context.ts'
 
 /**
  * One step of the script. A watermark of Infinity is the end of bounded input; the script's end implies none. It goes to both inputs
- * unless it says `of` which.
+ * unless it says `of` which. State with a `ttl` expires by the steps `processingTime`, or in event time by `watermark`.
  */
 export type Step<T, U = never> =
   | { readonly record: T; readonly timestamp?: number }
@@ -56,6 +58,7 @@ export async function checkOperator<T, R, U = never>(check: OperatorCheck<T, R, 
       if (mode === 'all at once') harness.apply(step)
       else if (mode === 'restored between steps') {
         harness.apply(step)
+        harness.sweepExpired()
         harness.assertNoSilentChange()
         await harness.restoreInto(harness.lastSnapshot())
       } else {
@@ -70,7 +73,9 @@ export async function checkOperator<T, R, U = never>(check: OperatorCheck<T, R, 
 }
 
 interface Snapshot {
-  readonly entries: Map<string, { readonly op: number; readonly value: Uint8Array }>
+  readonly entries: Map<string, { readonly op: number; readonly value: Uint8Array; readonly touchMs: number }>
+  /** By operator, of those that saw one. */
+  readonly eventTimes: ReadonlyMap<string, number>
   readonly operatorState: ReadonlyMap<string, { readonly [state: string]: readonly string[] }>
   readonly broadcastState: ReadonlyMap<string, BroadcastEntries>
 }
@@ -92,7 +97,12 @@ class Harness<T, R, U> {
   private checkpointId = 0
   /** What the last snapshot held, to tell what changed without being set. */
   private before: Snapshot['entries'] = new Map()
-  private last: Snapshot = { entries: new Map(), operatorState: new Map(), broadcastState: new Map() }
+  private last: Snapshot = {
+    entries: new Map(),
+    eventTimes: new Map(),
+    operatorState: new Map(),
+    broadcastState: new Map(),
+  }
 
   constructor(check: OperatorCheck<T, R, U>) {
     this.maxParallelism = check.maxParallelism ?? 8
@@ -172,6 +182,11 @@ class Harness<T, R, U> {
     }
   }
 
+  /** As a slot does in the background, only that it does not wait for it to go round. */
+  sweepExpired(): void {
+    while (!this.backend.sweepExpired(100));
+  }
+
   private push(source: SourceTask, record: T | U, timestamp = NaN): void {
     this.services.chain.timestamp = timestamp
     source.push(record)
@@ -244,11 +259,15 @@ class Harness<T, R, U> {
   /** A new instance with the snapshot's state. */
   async restoreInto(snapshot: Snapshot): Promise<void> {
     await this.open()
+    for (const { node, eventClock } of this.operators.keyed) {
+      eventClock.advance(snapshot.eventTimes.get(node.name) ?? -Infinity)
+    }
     this.backend.restoreBegin(this.checkpointId, this.schemas())
     for (const hex of [...snapshot.entries.keys()].sort()) {
       const key = Buffer.from(hex, 'hex')
-      const { value } = snapshot.entries.get(hex)!
-      this.backend.restore(key.readUInt16BE(2), new ByteReader(key, 4), new ByteReader(value), this.clock.nowMs)
+      const { op, value, touchMs } = snapshot.entries.get(hex)!
+      const lastTouchMs = op === PUT_WITH_TOUCH ? touchMs : NO_TOUCH
+      this.backend.restore(key.readUInt16BE(2), new ByteReader(key, 4), new ByteReader(value), lastTouchMs)
     }
     this.backend.restoreEnd()
     for (const operator of this.operators.processes) operator.restore(snapshot.operatorState.get(operator.name) ?? {})
@@ -269,9 +288,10 @@ class Harness<T, R, U> {
     return new Map(states.flatMap(([id, schema]) => (schema === undefined ? [] : [[id, schema]])))
   }
 
-  private operatorSnapshots(): Pick<Snapshot, 'operatorState' | 'broadcastState'> {
-    const { processes, broadcasts } = this.operators
+  private operatorSnapshots(): Omit<Snapshot, 'entries'> {
+    const { keyed, processes, broadcasts } = this.operators
     return {
+      eventTimes: new Map(keyed.map(({ node, eventClock }) => [node.name, eventClock.time])),
       operatorState: new Map(processes.map(operator => [operator.name, operator.snapshot()])),
       broadcastState: new Map(broadcasts.map(operator => [operator.node.name, operator.snapshot()])),
     }
@@ -280,9 +300,9 @@ class Harness<T, R, U> {
   private collect(): Snapshot['entries'] {
     const entries: Snapshot['entries'] = new Map()
     const consumer: EntryConsumer = {
-      add(op, key, keyStart, keyEnd, value, valueStart, valueEnd) {
+      add(op, key, keyStart, keyEnd, value, valueStart, valueEnd, touchMs) {
         const hex = Buffer.from(key.subarray(keyStart, keyEnd)).toString('hex')
-        entries.set(hex, { op, value: new Uint8Array(value.subarray(valueStart, valueEnd)) })
+        entries.set(hex, { op, value: new Uint8Array(value.subarray(valueStart, valueEnd)), touchMs })
       },
     }
     while (!this.backend.collect(consumer, 100));
@@ -316,6 +336,7 @@ class Harness<T, R, U> {
 }
 
 const TOMBSTONE = 1
+const PUT_WITH_TOUCH = 2
 
 function bytesOf(value: unknown): string {
   const out = new ByteWriter()

@@ -21,6 +21,7 @@ import type {
   ValueState,
   WindowStore,
 } from '../state/index.ts'
+import { type MakeBackend, stateTtlContract } from './state-ttl-contract.ts'
 
 const KEYS: readonly Key[] = [
   'a',
@@ -130,12 +131,10 @@ export interface StateContractOptions {
   readonly runs?: number
 }
 
-/** Registers the suite with node:test. `make` builds an empty backend. */
-export function stateContract(
-  name: string,
-  make: (maxParallelism: number) => StateBackend,
-  options: StateContractOptions,
-): void {
+/** Registers the suite with node:test, with what is said of time to live. `makeOver` builds an empty backend over a clock. */
+export function stateContract(name: string, makeOver: MakeBackend, options: StateContractOptions): void {
+  const make = (maxParallelism: number) => makeOver(maxParallelism, { nowMs: 0 })
+  stateTtlContract(name, makeOver, (options.runs ?? 400) / 4)
   const handlesOf = (backend: StateBackend): Handles => {
     const states = backend.keyedStates('operator')
     return {

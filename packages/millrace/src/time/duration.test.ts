@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatDuration, parseDuration } from './duration.ts'
+import { formatDuration, parseDuration, writtenDuration } from './duration.ts'
 
 test('a duration is a number of milliseconds or a number and a unit', () => {
   const cases: [unknown, number][] = [
@@ -71,4 +71,20 @@ test('a duration is shown to people in at most two units', () => {
     [-12_000, '-12 s'],
   ]
   for (const [ms, text] of cases) assert.equal(formatDuration(ms), text)
+})
+
+test('a duration is written exactly, in the largest unit that does', () => {
+  const cases: [number, string][] = [
+    [0, '0ms'],
+    [1500, '1500ms'],
+    [0.5, '0.5ms'],
+    [60_000, '1m'],
+    [90_000, '90s'],
+    [36 * 3_600_000, '36h'],
+    [604_800_000, '7d'],
+  ]
+  for (const [ms, text] of cases) {
+    assert.equal(writtenDuration(ms), text)
+    assert.equal(parseDuration(text, 'it'), ms)
+  }
 })

@@ -49,6 +49,12 @@ export function formatDuration(ms: number): string {
   return twoUnits(Math.round(ms / HOUR_MS), 24, 'd', 'h')
 }
 
+/** A duration exactly, as one may write it: '7d', '90s', '1500ms'. */
+export function writtenDuration(ms: number): string {
+  const unit = ['d', 'h', 'm', 's'].find(each => ms !== 0 && ms % UNIT_MS[each] === 0) ?? 'ms'
+  return `${ms / UNIT_MS[unit]}${unit}`
+}
+
 function twoUnits(count: number, base: number, large: string, small: string): string {
   const rest = count % base
   return `${Math.floor(count / base)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`

@@ -1,4 +1,6 @@
-export { formatDuration, parseDuration } from './duration.ts'
+export { formatDuration, parseDuration, writtenDuration } from './duration.ts'
 export type { Duration } from './duration.ts'
 export { global, tumbling, tumblingStart } from './windows.ts'
 export type { GlobalAssigner, TumblingAssigner, Window, WindowAssigner } from './windows.ts'
+export { eventTouchMs, NO_TOUCH, timeOfTouch } from './last-touch.ts'
+export type { TouchTime } from './last-touch.ts'

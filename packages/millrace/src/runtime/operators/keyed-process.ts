@@ -5,7 +5,7 @@ import {
   type KeyedBroadcastProcessNode,
   type KeyedProcessNode,
 } from '../../graph/index.ts'
-import type { KeyedStates, StateId, TimerStore } from '../../state/index.ts'
+import type { EventClock, KeyedStates, StateId, TimerStore } from '../../state/index.ts'
 import { keyedHashLink, keyedLink, privateCopy, type Input, type Push, type PushKeyed } from '../chain.ts'
 import { failure, promiseFailure } from '../failure.ts'
 import type { OperatorMeter } from '../meters.ts'
@@ -77,11 +77,17 @@ export class KeyedProcessOperator implements Input {
     )
   }
 
+  /** What its state goes by that expires in event time. */
+  get eventClock(): EventClock {
+    return this.states.eventClock
+  }
+
   watermark(time: number): void {
     this.ctx.watermark = time
     this.meter.watermark = time
     if (this.eventTimers !== undefined && this.eventTimers.earliest !== undefined)
       this.fire(this.eventTimers, time, 'event')
+    this.eventClock.advance(time)
     this.outputs.watermark(time)
   }
 
@@ -89,7 +95,6 @@ export class KeyedProcessOperator implements Input {
     this.outputs.idle(isIdle)
   }
 
-  /** Fires due processing-time timers; returns when the next one is due, or Infinity. */
   /** Fires what is due, at most TIMERS_PER_STEP. */
   processingTime(nowMs: number): void {
     if (this.nextProcessingTimeMs <= nowMs) this.fire(this.processingTimers!, nowMs, 'processing', TIMERS_PER_STEP)
@@ -103,12 +108,15 @@ export class KeyedProcessOperator implements Input {
   private fire(timers: TimerStore, upTo: number, domain: 'event' | 'processing', limit = Infinity): void {
     const { ctx } = this
     const chain = this.services.chain
+    const { eventClock } = this
     const before = chain.timestamp
     ctx.timeDomain = domain
+    eventClock.isUntimed = domain === 'processing'
     for (let fired = 0; fired < limit; fired++) {
       const time = timers.pop(upTo)
       if (time === undefined) break
       chain.timestamp = domain === 'event' ? time : NaN
+      if (domain === 'event') eventClock.advance(time)
       try {
         const result = this.node.onTimer!(time, ctx) as unknown
         if (result instanceof Promise) throw promiseFailure(this.node.name, 'onTimer')
@@ -117,5 +125,6 @@ export class KeyedProcessOperator implements Input {
       }
     }
     chain.timestamp = before
+    eventClock.isUntimed = false
   }
 }

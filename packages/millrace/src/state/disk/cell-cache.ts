@@ -27,6 +27,11 @@ export class CellCache {
     return this.ring.length - this.free.length
   }
 
+  /** In no order that says anything; undefined: nothing is in that place. */
+  get cells(): readonly (DiskCell | undefined)[] {
+    return this.ring
+  }
+
   /** Any other cell may be gone afterwards. */
   add(cell: DiskCell): void {
     if (this.bytes + cell.sizeBytes > this.maxBytes) this.makeRoom(cell.sizeBytes)

@@ -6,6 +6,7 @@
  * of the same key what is in memory counts.
  */
 import { assert } from '../../base/assert.ts'
+import { NO_TOUCH } from '../../time/index.ts'
 import { ByteWriter, keyGroupOfHash, murmur3, skipKey, type ByteReader } from '../../codec/index.ts'
 import type {
   EntryConsumer,
@@ -26,15 +27,17 @@ import {
   type StateOptions,
 } from '../declarations.ts'
 import { enforcedSchema } from '../enforced-schema.ts'
-import { EntryGroup, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
+import { EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
 import { EntrySorter } from '../entries/entry-sorter.ts'
+import { EventClock } from '../event-clock.ts'
 import { KeyContext } from '../key-context.ts'
-import { resolveTtl } from '../ttl.ts'
+import { ttlOf, type Ttl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
 import { DiskListState, DiskListTable } from './disk-list.ts'
 import { DiskMapState, DiskMapTable, DiskWindowStore } from './disk-map.ts'
 import type { DiskStore } from './disk-store.ts'
-import { type DiskTable, type Ttl, TOUCH_BYTES } from './disk-table.ts'
+import { DiskSweep } from './disk-sweep.ts'
+import { type DiskTable, TOUCH_BYTES } from './disk-table.ts'
 import { DiskTimerTable } from './disk-timers.ts'
 import { DiskAggregatingState, DiskReducingState, DiskValueState, DiskValueTable } from './disk-values.ts'
 import { Packing } from './packed.ts'
@@ -74,6 +77,7 @@ export class DiskBackend implements StateBackend {
   private readonly byId = new Map<StateId, DiskTable>()
   private readonly group = new EntryGroup(FIRST_ENTRIES)
   private readonly sorter = new EntrySorter()
+  private readonly expirySweep: DiskSweep
   /** Epoch of each checkpoint that may still become, or is, a base. */
   private readonly epochOf = new Map<number, number>()
   private walk: Walk | undefined
@@ -81,10 +85,12 @@ export class DiskBackend implements StateBackend {
   constructor(options: DiskBackendOptions) {
     this.options = options
     this.working = new WorkingSet(options.store, options.cacheBytes)
+    this.expirySweep = new DiskSweep(this.working, this.tables, options.maxParallelism)
   }
 
-  keyedStates(operator: string): KeyedStates {
-    return new DiskKeyedStates(this, operator, new KeyContext(this.options.maxParallelism))
+  keyedStates(operator: string, record?: { readonly timestamp: number }): KeyedStates {
+    const keys = new KeyContext(this.options.maxParallelism)
+    return new DiskKeyedStates(this, operator, keys, new EventClock(operator, record))
   }
 
   /** Called by the operators while they are built. */
@@ -101,9 +107,16 @@ export class DiskBackend implements StateBackend {
     return this.addTable(working => new DiskTimerTable(id, working, keys, this.options.nearTimers))
   }
 
-  ttlOf(options: StateOptions): Ttl | undefined {
-    const ttl = resolveTtl(options)
-    return ttl === undefined ? undefined : { ...ttl, clock: this.options.clock }
+  ttlOf(options: StateOptions, eventClock: EventClock): Ttl | undefined {
+    return ttlOf(options, this.options.clock, eventClock)
+  }
+
+  get hasTtl(): boolean {
+    return this.tables.some(({ ttl }) => ttl !== undefined)
+  }
+
+  sweepExpired(maxEntries: number): boolean {
+    return !this.hasTtl || this.expirySweep.step(maxEntries)
   }
 
   close(): void {
@@ -199,7 +212,8 @@ export class DiskBackend implements StateBackend {
       return
     }
     const touchedMs = new DataView(valueBytes.buffer, valueBytes.byteOffset + valueStart).getFloat64(0, true)
-    consumer.add(PUT_WITH_TOUCH, keyBytes, keyStart, keyEnd, valueBytes, valueStart + TOUCH_BYTES, valueEnd, touchedMs)
+    const touchedOp = touchedMs === NO_TOUCH ? PUT : PUT_WITH_TOUCH
+    consumer.add(touchedOp, keyBytes, keyStart, keyEnd, valueBytes, valueStart + TOUCH_BYTES, valueEnd, touchedMs)
   }
 
   private isStoredHere({ group, table, stored }: Walk): boolean {
@@ -304,11 +318,13 @@ const storeValue = new ByteWriter(256)
 
 class DiskKeyedStates implements KeyedStates {
   readonly keys: KeyContext
+  readonly eventClock: EventClock
   private readonly backend: DiskBackend
   private readonly operator: string
   private readonly valueTables: DiskValueTable[] = []
 
-  constructor(backend: DiskBackend, operator: string, keys: KeyContext) {
+  constructor(backend: DiskBackend, operator: string, keys: KeyContext, eventClock: EventClock) {
+    this.eventClock = eventClock
     this.backend = backend
     this.operator = operator
     this.keys = keys
@@ -316,7 +332,7 @@ class DiskKeyedStates implements KeyedStates {
 
   state(id: StateId, name: string, declaration: StateDeclaration): StateHandle {
     const { keys, backend } = this
-    const ttl = backend.ttlOf(declaration.options)
+    const ttl = backend.ttlOf(declaration.options, this.eventClock)
     const values = (codec: ValueCodec) => {
       const table = backend.addTable(working => new DiskValueTable(id, working, codec, ttl))
       this.valueTables.push(table)

@@ -1,4 +1,5 @@
 /** A cell: one entry of state that is in memory, or the knowledge that there is none. */
+import { NO_TOUCH } from '../../time/index.ts'
 import type { Key } from '../declarations.ts'
 import { NEVER } from '../entries/epochs.ts'
 import type { DiskTable } from './disk-table.ts'
@@ -30,7 +31,7 @@ export class DiskCell {
   ringAt = NOWHERE
   /** Its place in the list of what changed in `epoch`. */
   listAt = NOWHERE
-  touchedMs = 0
+  touchedMs = NO_TOUCH
   sizeBytes = CELL_BYTES
 
   constructor(table: DiskTable, key: Key, sub: Key | undefined, group: number) {

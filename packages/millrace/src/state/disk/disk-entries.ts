@@ -7,7 +7,7 @@
  * An iteration goes over the entries that exist when it begins. What comes later is not seen, what went is skipped, what was changed has
  * its new value.
  */
-import { ByteReader, keyIdentity, type ByteWriter, type Key } from '../../codec/index.ts'
+import { ByteReader, decodeKey, keyIdentity, type ByteWriter, type Key } from '../../codec/index.ts'
 import { flatten } from '../entries/flatten.ts'
 import type { KeyContext } from '../key-context.ts'
 import { ABSENT, type DiskCell } from './disk-cell.ts'
@@ -234,6 +234,11 @@ export abstract class DiskEntriesTable extends DiskTable {
   protected *cellsOf(group: number): Generator<DiskCell> {
     const keys = this.groups[group]
     if (keys !== undefined) for (const entries of keys.values()) yield* entries.cells.values()
+  }
+
+  protected cellInMemory(group: number, key: ByteReader): DiskCell | undefined {
+    const entries = this.groups[group]?.get(keyIdentity(decodeKey(key)))
+    return entries?.cells.get(keyIdentity(this.readSub(key)))
   }
 
   protected forget(cell: DiskCell): void {

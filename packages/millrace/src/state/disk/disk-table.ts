@@ -15,24 +15,26 @@ import {
   type FixedSchema,
   type Key,
 } from '../../codec/index.ts'
+import { NO_TOUCH } from '../../time/index.ts'
 import type { StateId } from '../contract.ts'
 import { EarlyEntries } from '../entries/early-entries.ts'
 import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
 import { NEVER, type Epochs } from '../entries/epochs.ts'
 import { flatten } from '../entries/flatten.ts'
-import type { ResolvedTtl } from '../ttl.ts'
+import type { Ttl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
 import { ABSENT, cellBytes, DiskCell, NOWHERE } from './disk-cell.ts'
 import type { Packing } from './packed.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { ENTRIES, type WorkingSet } from './working-set.ts'
 
-export interface Ttl extends ResolvedTtl {
-  readonly clock: { readonly nowMs: number }
-}
-
 /** Of a last touch, in front of a value in the store. */
 export const TOUCH_BYTES = 8
+
+/** In a key of the store: behind the keyspace. */
+const GROUP_AT = 1
+/** Behind key group and state id. */
+const KEY_AT = GROUP_AT + 4
 
 type Lists = (DiskCell[] | undefined)[]
 
@@ -102,14 +104,13 @@ export abstract class DiskTable {
   exists(cell: DiskCell): boolean {
     cell.isReferenced = true
     if (cell.value === ABSENT) return false
-    if (!this.expired(cell)) return true
+    if (!this.isExpired(cell)) return true
     this.remove(cell)
     return false
   }
 
-  protected expired({ touchedMs }: DiskCell): boolean {
-    const { ttl } = this
-    return ttl !== undefined && ttl.clock.nowMs - touchedMs >= ttl.ttlMs
+  isExpired({ touchedMs }: DiskCell): boolean {
+    return this.ttl !== undefined && this.ttl.isExpired(touchedMs)
   }
 
   /** The value of an entry that exists, for user code. */
@@ -136,13 +137,19 @@ export abstract class DiskTable {
     this.beforeChange(cell)
     this.count--
     cell.value = ABSENT
+    cell.touchedMs = NO_TOUCH
     if (cell.written === NEVER) cell.isSaved = true
-    else this.changed(cell)
+    else this.list(cell)
   }
 
   private changed(cell: DiskCell): void {
+    if (this.ttl !== undefined) cell.touchedMs = this.ttl.touched(cell.touchedMs)
+    this.list(cell)
+  }
+
+  /** Makes it part of the next delta. */
+  private list(cell: DiskCell): void {
     cell.isSaved = false
-    if (this.ttl !== undefined) cell.touchedMs = this.ttl.clock.nowMs
     if (cell.epoch === this.epochs.current) return
     this.unlist(cell)
     cell.epoch = this.epochs.current
@@ -210,6 +217,18 @@ export abstract class DiskTable {
     cell.isSaved = true
   }
 
+  /** The entry under that key is expired in the store: takes it out, unless it is in memory, where it may have been touched since. */
+  expire(storeKey: Uint8Array, batch: Packing): void {
+    reader.reset(storeKey, KEY_AT)
+    if (this.cellInMemory((storeKey[GROUP_AT] << 8) | storeKey[GROUP_AT + 1], reader) !== undefined) return
+    this.count--
+    batch.delete(storeKey)
+    this.working.markChanged(this.epochs.current, storeKey.subarray(GROUP_AT), batch)
+  }
+
+  /** `key`: stands at a key and what tells its entries apart. */
+  protected abstract cellInMemory(group: number, key: ByteReader): DiskCell | undefined
+
   // -------------------------------------------------------------------------------------------------------- snapshot
 
   freeze(epoch: number): void {
@@ -265,7 +284,7 @@ export abstract class DiskTable {
     if (cell.value === ABSENT) into.end(TOMBSTONE, 0)
     else {
       this.codec.encode(cell.value, into.bytes)
-      into.end(this.ttl === undefined ? PUT : PUT_WITH_TOUCH, cell.touchedMs)
+      into.end(cell.touchedMs === NO_TOUCH ? PUT : PUT_WITH_TOUCH, cell.touchedMs)
     }
     cell.written = this.epochs.frozen
   }
@@ -288,13 +307,13 @@ export abstract class DiskTable {
 
   /**
    * An entry of the snapshot: key and namespace, the key group, the value. Writes what the store is to hold as its value; false if there
-   * is nothing to write. A time to live that is new counts from now: what was written without one does not say when it was touched.
+   * is nothing to write.
    */
   restore(key: ByteReader, _group: number, value: ByteReader, lastTouchMs: number, out: ByteWriter): boolean {
     const { ttl, adapt, codec } = this
     if (ttl !== undefined) {
-      const touchedMs = lastTouchMs === 0 ? ttl.clock.nowMs : lastTouchMs
-      if (ttl.clock.nowMs - touchedMs >= ttl.ttlMs) return false
+      const touchedMs = ttl.restored(lastTouchMs)
+      if (ttl.isExpired(touchedMs)) return false
       out.f64le(touchedMs)
     }
     if (adapt === undefined && codec.isOwnForm(this.writer)) out.raw(value.bytes, value.offset, value.end)

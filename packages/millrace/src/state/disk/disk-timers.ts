@@ -204,6 +204,9 @@ export class DiskTimerTable extends DiskTable implements TimerStore {
     for (const cell of this.near) if (cell.group === group) yield cell
   }
 
+  /** Timers do not expire. */
+  protected cellInMemory(): undefined {}
+
   protected forget(): void {}
 
   protected override save(cell: DiskCell): void {

@@ -1,5 +1,5 @@
 /** One value per key: value, reducing and aggregating state. */
-import { keyIdentity } from '../../codec/index.ts'
+import { type ByteReader, decodeKey, keyIdentity } from '../../codec/index.ts'
 import type { Aggregator, AggregatingState, Key, ReducingState, ValueState } from '../declarations.ts'
 import { flatten } from '../entries/flatten.ts'
 import type { KeyContext } from '../key-context.ts'
@@ -51,6 +51,10 @@ export class DiskValueTable extends DiskTable {
 
   protected cellsOf(group: number): Iterator<DiskCell> {
     return this.groups[group]?.values() ?? [].values()
+  }
+
+  protected cellInMemory(group: number, key: ByteReader): DiskCell | undefined {
+    return this.groups[group]?.get(keyIdentity(decodeKey(key)))
   }
 
   protected forget(cell: DiskCell): void {

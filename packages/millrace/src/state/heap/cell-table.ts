@@ -7,10 +7,11 @@
  * (DESIGN invariant 3). A removed cell leaves the table at once and lives on in its change set as a tombstone; a cell that was in
  * no snapshot yet just vanishes.
  */
+import { NO_TOUCH } from '../../time/index.ts'
 import { decodeStateValue, encodeKey, encodeValue } from '../../codec/index.ts'
 import type { Key } from '../declarations.ts'
 import type { StateId } from '../contract.ts'
-import type { ResolvedTtl } from '../ttl.ts'
+import type { Ttl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
 import { EarlyEntries } from '../entries/early-entries.ts'
 import { type EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
@@ -28,8 +29,8 @@ export class Cell {
   value: unknown
   epoch: number
   written: number
-  /** Processing time of the last touch, for states with a time to live. */
-  touchedMs = 0
+  /** The last touch, for states with a time to live. */
+  touchedMs = NO_TOUCH
 
   constructor(key: Key, sub: Key | undefined, group: number, value: unknown, epoch: number, written: number) {
     this.key = key
@@ -39,11 +40,6 @@ export class Cell {
     this.epoch = epoch
     this.written = written
   }
-}
-
-/** Time to live of a table's entries, on the clock that the slot advances with every step. */
-export interface Ttl extends ResolvedTtl {
-  readonly clock: { readonly nowMs: number }
 }
 
 /** What the backend asks of every table. */
@@ -68,8 +64,8 @@ type Lists = (Cell[] | undefined)[]
 
 export abstract class CellTable implements SnapshotTable {
   readonly stateId: StateId
+  readonly ttl: Ttl | undefined
   protected readonly epochs: Epochs
-  protected readonly ttl: Ttl | undefined
   private dirty: Lists = []
   private changeSets: { readonly epoch: number; readonly lists: Lists }[] = []
   private readonly early = new EarlyEntries()
@@ -77,6 +73,7 @@ export abstract class CellTable implements SnapshotTable {
   private writer: FixedSchema | undefined
   private adapt: Adapt | undefined
   private walk: { group: number; cells: Iterator<Cell> } | undefined
+  private sweeping: Iterator<void> | undefined
 
   constructor(stateId: StateId, epochs: Epochs, ttl?: Ttl) {
     this.stateId = stateId
@@ -101,17 +98,14 @@ export abstract class CellTable implements SnapshotTable {
 
   protected create(key: Key, sub: Key | undefined, group: number, value: unknown): Cell {
     const cell = new Cell(key, sub, group, value, this.epochs.current, NEVER)
-    if (this.ttl !== undefined) cell.touchedMs = this.ttl.clock.nowMs
+    if (this.ttl !== undefined) cell.touchedMs = this.ttl.touched(NO_TOUCH)
     const list = this.dirty[group]
     if (list === undefined) this.dirty[group] = [cell]
     else list.push(cell)
     return cell
   }
 
-  /**
-   * A cell of the snapshot being restored; undefined when it has outlived its time. A time to live that is new counts from now: what
-   * was written without one does not say when it was touched.
-   */
+  /** A cell of the snapshot being restored; undefined when it has outlived its time. */
   protected restored(
     key: Key,
     sub: Key | undefined,
@@ -122,7 +116,7 @@ export abstract class CellTable implements SnapshotTable {
     const stored = decodeStateValue(value, this.writer)
     const cell = new Cell(key, sub, group, this.adapt === undefined ? stored : this.adapt(stored, key), 0, 0)
     if (this.ttl === undefined) return cell
-    cell.touchedMs = lastTouchMs === 0 ? this.ttl.clock.nowMs : lastTouchMs
+    cell.touchedMs = this.ttl.restored(lastTouchMs)
     return this.expired(cell) ? undefined : cell
   }
 
@@ -135,7 +129,12 @@ export abstract class CellTable implements SnapshotTable {
 
   /** Call after a cell was changed. */
   protected changed(cell: Cell): void {
-    if (this.ttl !== undefined) cell.touchedMs = this.ttl.clock.nowMs
+    if (this.ttl !== undefined) cell.touchedMs = this.ttl.touched(cell.touchedMs)
+    this.list(cell)
+  }
+
+  /** Makes it part of the next delta. */
+  private list(cell: Cell): void {
     if (cell.epoch === this.epochs.current) return
     cell.epoch = this.epochs.current
     const list = this.dirty[cell.group]
@@ -147,13 +146,26 @@ export abstract class CellTable implements SnapshotTable {
   protected removed(cell: Cell): void {
     this.touch(cell)
     cell.value = ABSENT
-    if (cell.written !== NEVER) this.changed(cell)
+    if (cell.written !== NEVER) this.list(cell)
   }
 
   protected expired(cell: Cell): boolean {
-    const ttl = this.ttl
-    return ttl !== undefined && ttl.clock.nowMs - cell.touchedMs >= ttl.ttlMs
+    return this.ttl !== undefined && this.ttl.isExpired(cell.touchedMs)
   }
+
+  /** Looks at about `max` entries of a state with a time to live, and removes what is expired; true at the end of a round over all. */
+  sweepExpired(max: number): boolean {
+    this.sweeping ??= this.sweep()
+    for (; max > 0; max--) {
+      if (this.sweeping.next().done !== true) continue
+      this.sweeping = undefined
+      return true
+    }
+    return false
+  }
+
+  /** A step an entry. Between two of them anything may happen to the table. */
+  protected abstract sweep(): Iterator<void>
 
   /** A read of a cell's value by user code. */
   protected readTouch(cell: Cell): void {
@@ -218,7 +230,7 @@ export abstract class CellTable implements SnapshotTable {
     if (cell.value === ABSENT) into.end(TOMBSTONE, 0)
     else {
       encodeValue(cell.value, into.bytes)
-      into.end(this.ttl === undefined ? PUT : PUT_WITH_TOUCH, cell.touchedMs)
+      into.end(cell.touchedMs === NO_TOUCH ? PUT : PUT_WITH_TOUCH, cell.touchedMs)
     }
     cell.written = this.epochs.frozen
   }

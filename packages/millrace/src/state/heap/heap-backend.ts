@@ -26,11 +26,12 @@ import type {
   WriterSchemas,
 } from '../contract.ts'
 import { enforcedSchema } from '../enforced-schema.ts'
+import { EventClock } from '../event-clock.ts'
 import { KeyContext } from '../key-context.ts'
-import { resolveTtl } from '../ttl.ts'
+import { ttlOf, type Ttl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
 import { AccumulatorTable, TypedAggregatingState, TypedWindowStore } from './accumulator-table.ts'
-import type { SnapshotTable, Ttl } from './cell-table.ts'
+import { CellTable, type SnapshotTable } from './cell-table.ts'
 import { EntryGroup } from '../entries/entry-group.ts'
 import { EntrySorter } from '../entries/entry-sorter.ts'
 import { Epochs } from '../entries/epochs.ts'
@@ -64,8 +65,8 @@ export class HeapBackend implements StateBackend {
     this.clock = clock
   }
 
-  keyedStates(operator: string): KeyedStates {
-    return new HeapKeyedStates(this, operator, new KeyContext(this.maxParallelism))
+  keyedStates(operator: string, record?: { readonly timestamp: number }): KeyedStates {
+    return new HeapKeyedStates(this, operator, new KeyContext(this.maxParallelism), new EventClock(operator, record))
   }
 
   /** Called by the operators while they are built. */
@@ -78,9 +79,29 @@ export class HeapBackend implements StateBackend {
     return table
   }
 
-  ttlOf(options: StateOptions): Ttl | undefined {
-    const ttl = resolveTtl(options)
-    return ttl === undefined ? undefined : { ...ttl, clock: this.clock }
+  ttlOf(options: StateOptions, eventClock: EventClock): Ttl | undefined {
+    return ttlOf(options, this.clock, eventClock)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- clean-up
+
+  /** The next table to look at. */
+  private sweepAt = 0
+
+  get hasTtl(): boolean {
+    return this.tables.some(expires)
+  }
+
+  sweepExpired(maxEntries: number): boolean {
+    const { tables } = this
+    // A snapshot walks over the same lists.
+    if (this.epochs.active) return false
+    for (; this.sweepAt < tables.length; this.sweepAt++) {
+      const table = tables[this.sweepAt]
+      if (expires(table) && !table.sweepExpired(maxEntries)) return false
+    }
+    this.sweepAt = 0
+    return true
   }
 
   // -------------------------------------------------------------------------------------------------------- snapshot
@@ -192,6 +213,11 @@ export class HeapBackend implements StateBackend {
   }
 }
 
+/** Only cells have a place for the last touch. */
+function expires(table: SnapshotTable): table is CellTable {
+  return table instanceof CellTable && table.ttl !== undefined
+}
+
 const EMPTY_GROUPS_PER_STEP = 512
 const FIRST_ENTRIES = 512
 /** Entries that a step of sorting looks at: about 10 µs. */
@@ -199,13 +225,15 @@ const SORT_ENTRIES = 1024
 
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext
+  readonly eventClock: EventClock
   private readonly backend: HeapBackend
   private readonly operator: string
 
-  constructor(backend: HeapBackend, operator: string, keys: KeyContext) {
+  constructor(backend: HeapBackend, operator: string, keys: KeyContext, eventClock: EventClock) {
     this.backend = backend
     this.operator = operator
     this.keys = keys
+    this.eventClock = eventClock
   }
 
   private accumulators(id: StateId, aggregator: FixedAggregator<any, any>, windowed: boolean): AccumulatorTable {
@@ -216,7 +244,7 @@ class HeapKeyedStates implements KeyedStates {
     const { keys, backend } = this
     const schema = enforcedSchema(declaration)
     if (schema !== undefined) return this.typed(id, name, declaration, schema)
-    const ttl = backend.ttlOf(declaration.options)
+    const ttl = backend.ttlOf(declaration.options, this.eventClock)
     const values = () => backend.addTable(keys, epochs => new ValueTable(id, epochs, ttl))
     switch (declaration.kind) {
       case 'value':

@@ -1,4 +1,5 @@
 /** Many entries per key, told apart by a key of their own: map state, and the windows of aggregators that need cells. */
+import { NO_TOUCH } from '../../time/index.ts'
 import { compareKeys, decodeKey, keyIdentity, type ByteReader } from '../../codec/index.ts'
 import type { Aggregator, Key, MapState } from '../declarations.ts'
 import type { KeyContext } from '../key-context.ts'
@@ -43,9 +44,11 @@ export class MapTable extends CellTable {
   }
 
   set(keys: KeyContext, entries: Entries, sub: Key, value: unknown): void {
-    const cell = this.cell(entries, sub)
+    // One that is expired stays too, with a new life: without its last entry the key would leave the table.
+    const cell = entries.cells.get(keyIdentity(sub))
     if (cell !== undefined) {
       this.touch(cell)
+      if (this.expired(cell)) cell.touchedMs = NO_TOUCH
       cell.value = flatten(value)
       this.changed(cell)
       return
@@ -76,6 +79,23 @@ export class MapTable extends CellTable {
   protected *liveCells(group: number): Generator<Cell> {
     const keys = this.groups[group]
     if (keys !== undefined) for (const entries of keys.values()) yield* entries.cells.values()
+  }
+
+  protected *sweep(): Generator<void> {
+    for (const keys of this.groups) {
+      if (keys === undefined) continue
+      let left = keys.size
+      for (const entries of keys.values()) {
+        // What comes meanwhile is young.
+        if (left-- === 0) break
+        let cellsLeft = entries.cells.size
+        for (const cell of entries.cells.values()) {
+          if (cellsLeft-- === 0) break
+          if (this.expired(cell)) this.remove(entries, cell)
+          yield
+        }
+      }
+    }
   }
 
   restore(key: Key, group: number, sub: ByteReader, value: ByteReader, lastTouchMs: number): void {

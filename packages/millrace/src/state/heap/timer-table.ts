@@ -74,6 +74,11 @@ export class TimerTable extends CellTable implements TimerStore {
     return (this.dealt[group] ?? []).values()
   }
 
+  /** Timers do not expire. */
+  protected sweep(): Iterator<void> {
+    return [].values()
+  }
+
   override thaw(): void {
     super.thaw()
     this.dealing = undefined

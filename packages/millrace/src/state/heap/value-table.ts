@@ -10,12 +10,14 @@ export class ValueTable extends CellTable {
 
   find(keys: KeyContext): Cell | undefined {
     keys.locate()
-    const cell = this.groups[keys.group]?.get(keys.identity)
-    if (cell !== undefined && this.ttl !== undefined && this.expired(cell)) {
-      this.remove(cell)
-      return undefined
-    }
-    return cell
+    return this.living(this.groups[keys.group]?.get(keys.identity))
+  }
+
+  /** Undefined for a cell that is expired, which leaves the table. */
+  living(cell: Cell | undefined): Cell | undefined {
+    if (cell === undefined || this.ttl === undefined || !this.expired(cell)) return cell
+    this.remove(cell)
+    return undefined
   }
 
   /** The cell's value, for user code. */
@@ -47,6 +49,19 @@ export class ValueTable extends CellTable {
     return this.groups[group]?.values() ?? [].values()
   }
 
+  protected *sweep(): Generator<void> {
+    for (const group of this.groups) {
+      if (group === undefined) continue
+      // What comes meanwhile is young.
+      let left = group.size
+      for (const cell of group.values()) {
+        if (left-- === 0) break
+        if (this.expired(cell)) this.remove(cell)
+        yield
+      }
+    }
+  }
+
   restore(key: Key, group: number, _sub: ByteReader, value: ByteReader, lastTouchMs: number): void {
     const cell = this.restored(key, undefined, group, value, lastTouchMs)
     if (cell !== undefined) (this.groups[group] ??= new Map()).set(keyIdentity(key), cell)
@@ -73,7 +88,7 @@ class CellCursor {
     if (this.version !== this.keys.version) {
       this.cached = this.table.find(this.keys)
       this.version = this.keys.version
-    }
+    } else if (this.table.ttl !== undefined) this.cached = this.table.living(this.cached)
     return this.cached
   }
 

@@ -44,8 +44,9 @@ export interface DefaultedValueDeclaration<T> extends ValueDeclaration<T> {
  * arrays; `set` then throws STATE_VALUE_INVALID for a value that does not fit, and changes nothing. `get` makes a new object, with the
  * properties in the schema's order. An integer takes as many bytes as its bounds need. With a `ttl`, and with any other schema, values
  * are kept as without one and are not checked.
- * @param options `default`: what `get` returns while nothing is set; `ttl`; `schema`: a Standard JSON Schema (zod, valibot, arktype) or a
- *   plain JSON Schema
+ * @param options `default`: what `get` returns while nothing is set; `ttl`: how long an entry lives after its last touch, `'7d'` by the
+ *   clock or `{ ttl: '7d', updateOn: 'read-and-write', time: 'event' }` (TtlOptions); `schema`: a Standard JSON Schema (zod, valibot,
+ *   arktype) or a plain JSON Schema
  * @throws OPTION_INVALID for a schema that is none. A default that does not fit it is GRAPH_INVALID once the job is described
  *
  * @example

@@ -300,7 +300,7 @@ test('a keyed process operator infers record, key, state and what it emits', () 
           last: value<Order>(),
           visits: value<number>({ default: 0 }),
           seen: map<string, number>({ ttl: '7d' }),
-          log: list<number>({ ttl: { ttl: '1h', updateOn: 'read-and-write' } }),
+          log: list<number>({ ttl: { ttl: '1h', updateOn: 'read-and-write', time: 'event' } }),
           most: reducing<number>((a, b) => Math.max(a, b)),
           total: aggregating(sum<Order>(o => o.amount)),
           several: aggregating(compose({ n: count(), best: max((o: Order) => o.amount) })),
@@ -413,6 +413,8 @@ test('a keyed process operator infers record, key, state and what it emits', () 
     map<Date, number>()
     // @ts-expect-error not a duration
     value<number>({ ttl: 'soon' })
+    // @ts-expect-error there are two times
+    value<number>({ ttl: { ttl: '1h', time: 'noon' } })
     // @ts-expect-error operator state is a list
     orders.process('p', { state: { total: value<number>() }, onRecord(_order, _ctx) {} })
     // @ts-expect-error a union list is no keyed state

@@ -120,6 +120,10 @@ test('state names of the engine, and state of the wrong kind, are refused', () =
   const unionList = { kind: 'unionList', options: {} }
   withState(KEYED, { value })
   withState(PROCESS, { unionList })
+  assert.throws(() => withState(PROCESS, { all: { kind: 'list', options: { ttl: '1h' } } }), {
+    code: 'GRAPH_INVALID',
+    message: /state 'all' of '.*' has a ttl; only state of keyed operators expires/,
+  })
   assert.throws(() => withState(KEYED, { '~timers': value }), { code: 'GRAPH_INVALID', message: /begin with ~/ })
   assert.throws(() => withState(KEYED, { '': value }), { code: 'GRAPH_INVALID', message: /name of a state of 'p'/ })
   assert.throws(() => withState(KEYED, { all: unionList }), {

@@ -2,8 +2,8 @@
  * When a slot looks for state that has outlived its time and that nobody asks for any more, so that its memory is given back. What is
  * expired is never returned anyway, so nothing but memory depends on it.
  *
- * A slice costs 10 to 100 µs, the more the more of it goes. At one in 5 ms the sweep takes 0.2 to 2 % of a busy slot's time and looks at
- * 51,200 entries a second, ten million in 200 s. A slot that has nothing else to do is woken for it, but not as often.
+ * A slice costs 12 to 50 µs on the heap: of a million values 46 to 190 ns each, depending on the cache and on how many go. At one in 5 ms
+ * the sweep takes up to 1 % of a busy slot's time and looks at 51,200 entries a second, ten million in 200 s. A slot that has nothing else to do is woken for it, but not as often.
  */
 import type { StateBackend } from '../state/index.ts'
 

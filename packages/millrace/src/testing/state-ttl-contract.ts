@@ -188,10 +188,10 @@ export function stateTtlContract(name: string, make: MakeBackend, runs = 200): v
       states.pass(9)
       const entries: Entry[] = []
       states.backend.freeze({ checkpointId: 1, baseCheckpointId: undefined, full: true })
-      for (let slice = 0; entries.length < 5 && slice < 20; slice++) states.backend.collect(into(entries), 8)
+      for (let slice = 0; slice < 2; slice++) states.backend.collect(into(entries), 8)
       states.pass(10)
       for (let slice = 0; slice < 100; slice++) states.backend.sweepExpired(10)
-      assert.deepEqual([...states.at('k', 10).list.get()].length, 20)
+      assert.equal([...states.at('k', 10).list.get()].length, 20)
       while (!states.backend.collect(into(entries), 8));
       const restored = rig(ttl()).pass(9).restore(entries)
       assert.deepEqual(

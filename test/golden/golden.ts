@@ -24,6 +24,8 @@ export interface GoldenJob extends CrashJob {
 export interface GoldenAttempt {
   readonly parallelism: number
   readonly maxParallelism?: number
+  /** Default: the heap. On disk next to nothing of it is in memory. */
+  readonly stateBackend?: 'heap' | 'rocksdb'
   /** Between two blocks of a source; 0: as fast as it goes. */
   readonly everyMs: number
   /** From one checkpoint to the next. */

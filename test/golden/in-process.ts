@@ -7,8 +7,11 @@ import type { AttemptReport, GoldenAttempt, GoldenJob } from './golden.ts'
 /** An attempt that takes longer hangs; the slowest takes a few seconds on a busy machine. */
 const ATTEMPT_MS = 60_000
 
+/** What a slot has in memory of its state on disk: less than any of the jobs has. */
+const FEW_CELLS_BYTES = 4096
+
 export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenAttempt): Promise<AttemptReport> {
-  const { parallelism, maxParallelism, everyMs, intervalMs, end, afterCheckpoints, delayMs } = attempt
+  const { parallelism, maxParallelism, stateBackend = 'heap', everyMs, intervalMs, end, afterCheckpoints, delayMs } = attempt
   let restored: boolean | undefined
   let completed = 0
   const reached = Promise.withResolvers<void>()
@@ -17,6 +20,8 @@ export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenA
     storage: join(dir, 'store'),
     parallelism,
     ...(maxParallelism !== undefined && { maxParallelism }),
+    stateBackend,
+    state: { rocksdb: { cacheBytes: parallelism * FEW_CELLS_BYTES } },
     params: { dir, everyMs },
     checkpointing: { interval: intervalMs },
     restart: { strategy: 'none' },

@@ -1,11 +1,12 @@
 /**
  * Proves that the package works where users have it: builds `dist/`, packs it, lints the tarball, installs it into an empty project
  * outside the repository, type-checks a job against its declarations, and runs that job with `npx millrace`, without the export condition
- * that leads to the sources here.
+ * that leads to the sources here. Then the same job on the disk backend: without @millrace/rocksdb it says what it does instead, with the
+ * tarball of that package it runs on RocksDB, without a compiler.
  */
 import assert from 'node:assert/strict'
-import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync, type ExecFileSyncOptions } from 'node:child_process'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { publint } from 'publint'
@@ -13,6 +14,7 @@ import { formatMessage } from 'publint/utils'
 
 const ROOT = join(import.meta.dirname, '..')
 const PACKAGE = join(ROOT, 'packages', 'millrace')
+const ROCKSDB = join(ROOT, 'packages', 'rocksdb')
 
 const JOB = `import { collection, count, defineJob, files } from 'millrace'
 
@@ -74,8 +76,8 @@ function build(): void {
   execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' })
 }
 
-async function lint(): Promise<void> {
-  const { messages, pkg } = await publint({ pkgDir: PACKAGE, strict: true })
+async function lint(pkgDir: string): Promise<void> {
+  const { messages, pkg } = await publint({ pkgDir, strict: true })
   assert.deepEqual(
     messages.map(message => formatMessage(message, pkg)),
     [],
@@ -83,12 +85,10 @@ async function lint(): Promise<void> {
   )
 }
 
-function pack(folder: string): string {
-  const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--pack-destination', folder], { cwd: PACKAGE }))
+function pack(folder: string, directory: string, wanted: readonly string[]): string {
+  const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--pack-destination', folder], { cwd: directory }))
   const paths: string[] = files.map((file: { path: string }) => file.path)
-  for (const path of ['LICENSE', 'README.md', 'bin/millrace.js', 'dist/index.js', 'dist/index.d.ts']) {
-    assert.ok(paths.includes(path), `${path} is not in the package`)
-  }
+  for (const path of wanted) assert.ok(paths.includes(path), `${path} is not in the package`)
   const strays = paths.filter(path =>
     /\.test\.|-samples\.|broken|crash-runner|state-contract|tsbuildinfo|^src\//.test(path),
   )
@@ -104,6 +104,10 @@ function typeCheck(folder: string, file: string): string {
   } catch (error) {
     return String((error as { stdout?: unknown }).stdout ?? error)
   }
+}
+
+function packMillrace(folder: string): string {
+  return pack(folder, PACKAGE, ['LICENSE', 'README.md', 'bin/millrace.js', 'dist/index.js', 'dist/index.d.ts'])
 }
 
 function checkInstalled(folder: string, tarball: string): void {
@@ -126,6 +130,38 @@ function checkInstalled(folder: string, tarball: string): void {
   assert.deepEqual(rowsOf(folder, 'vegetables'), ROWS)
 }
 
+/** What users on other systems get, who have no binary. */
+function checkWithoutRocksDb(folder: string): void {
+  assert.match(runOnDisk(folder, 'without'), /SQLite.*@millrace\/rocksdb is not installed/)
+}
+
+function checkRocksDb(folder: string): void {
+  const platforms = globSync('prebuilds/*', { cwd: ROCKSDB })
+  if (!platforms.includes(`prebuilds/${process.platform}-${process.arch}`)) {
+    assert.notEqual(process.env['MILLRACE_REQUIRE_ROCKSDB'], '1', 'RocksDB must have been built')
+    console.log('@millrace/rocksdb is not checked: it was not built (npm run build -w packages/rocksdb)')
+    return
+  }
+  const binaries = platforms.flatMap(platform => [
+    `${platform}/binding.node`,
+    `${platform}/librocksdb.so.7.8`,
+    `${platform}/licenses/librocksdb.so.7.8.txt`,
+  ])
+  const tarball = pack(folder, ROCKSDB, ['LICENSE', 'NOTICE', 'README.md', 'index.js', 'index.d.ts', ...binaries])
+  npm(['install', '--no-audit', '--no-fund', '--prefer-offline', tarball], { cwd: folder, env: userEnvironment() })
+  assert.ok(existsSync(join(folder, 'node_modules', '@millrace', 'rocksdb', 'index.js')))
+  assert.doesNotMatch(runOnDisk(folder, 'with'), /SQLite/)
+}
+
+/** What it says. */
+function runOnDisk(folder: string, name: string): string {
+  const args = ['--no-install', 'millrace', 'run', 'job.ts', '--as', name, '--state-backend', 'rocksdb']
+  const { status, stderr } = spawnSync('npx', args, { cwd: folder, env: userEnvironment(), encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(rowsOf(folder, name), ROWS)
+  return stderr
+}
+
 function rowsOf(folder: string, job: string): string[] {
   const parts = globSync(`out/part-${job}-out-*`, { cwd: folder }).map(part => readFileSync(join(folder, part), 'utf8'))
   return parts.join('').trimEnd().split('\n').sort()
@@ -134,9 +170,12 @@ function rowsOf(folder: string, job: string): string[] {
 const folder = mkdtempSync(join(tmpdir(), 'millrace-package-'))
 try {
   build()
-  await lint()
-  checkInstalled(folder, pack(folder))
-  console.log('the package builds, installs and runs elsewhere')
+  await lint(PACKAGE)
+  await lint(ROCKSDB)
+  checkInstalled(folder, packMillrace(folder))
+  checkWithoutRocksDb(folder)
+  checkRocksDb(folder)
+  console.log('the packages build, install and run elsewhere')
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly fresh?: boolean
   readonly parallelism?: number
   readonly maxParallelism?: number
+  /** Default: the heap. On disk next to nothing of it is in memory. */
+  readonly stateBackend?: 'heap' | 'rocksdb'
   readonly checkpointing?: { readonly [option: string]: Json }
   /** Stop, or cancel, once so many checkpoints were completed. */
   readonly stopAfter?: number
@@ -43,6 +45,7 @@ let completed = 0
 let isMakingSavepoint = false
 const handle = await run(job, {
   ...options,
+  state: { rocksdb: { cacheBytes: 4096, memoryBytes: '16MiB' } },
   storage: 'store',
   module,
   params: { everyMs },

@@ -73,6 +73,7 @@ function assertEnd(attempt: CrashAttempt): void {
 
 function randomOptions(random: () => number, finished: boolean): ChildOptions {
   return {
+    stateBackend: random() < 0.5 ? 'heap' : 'rocksdb',
     everyMs: random() < 0.25 ? 0 : 2,
     intervalMs: [5, 25, 25, 60][Math.floor(random() * 4)],
     ...(random() < 0.15 && { maxParallelism: [7, 64, 200][Math.floor(random() * 3)] }),

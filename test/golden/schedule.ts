@@ -4,7 +4,7 @@ import { PARALLELISMS, type GoldenAttempt } from './golden.ts'
 /** More interrupted attempts than the jobs' input lasts for would be left out. */
 const INTERRUPTED_MAX = 4
 
-/** Two to four attempts that are interrupted, mostly killed, and one to the end; each at another parallelism than the one before. */
+/** Two to four attempts that are interrupted, mostly killed, and one to the end; each at another parallelism than the one before, on either backend. */
 export function drawSchedule(random: () => number): GoldenAttempt[] {
   const below = (limit: number) => Math.floor(random() * limit)
   const oneOf = <T>(values: readonly T[]): T => values[below(values.length)]
@@ -14,6 +14,7 @@ export function drawSchedule(random: () => number): GoldenAttempt[] {
     parallelism = others.length === 0 ? parallelism : oneOf(others)
     return {
       parallelism,
+      stateBackend: oneOf(['heap', 'rocksdb'] as const),
       // Not below any of the parallelisms; 128 if nothing is said.
       ...(random() < 0.2 && { maxParallelism: oneOf([7, 64, 300]) }),
       everyMs: oneOf([1, 2, 2, 4]),

@@ -61,15 +61,19 @@ describe('with state on disk the output is the same:', { concurrency: 2 }, () =>
   }
 })
 
-describe('interrupted and restored at other parallelisms and on other backends the output is the same:', { concurrency: 2 }, () => {
-  for (const [index, job] of jobs.entries()) {
-    test(job.name, async () => {
-      const reports = await runGolden(job, scheduleOf(index), runInProcess)
-      assert.deepEqual(reports, [
-        { outcome: 'cancelled', restored: false },
-        { outcome: 'stopped', restored: true },
-        { outcome: 'finished', restored: true },
-      ])
-    })
-  }
-})
+describe(
+  'interrupted and restored at other parallelisms and on other backends the output is the same:',
+  { concurrency: 2 },
+  () => {
+    for (const [index, job] of jobs.entries()) {
+      test(job.name, async () => {
+        const reports = await runGolden(job, scheduleOf(index), runInProcess)
+        assert.deepEqual(reports, [
+          { outcome: 'cancelled', restored: false },
+          { outcome: 'stopped', restored: true },
+          { outcome: 'finished', restored: true },
+        ])
+      })
+    }
+  },
+)

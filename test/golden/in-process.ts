@@ -11,7 +11,16 @@ const ATTEMPT_MS = 60_000
 const FEW_CELLS_BYTES = 4096
 
 export async function runInProcess(job: GoldenJob, dir: string, attempt: GoldenAttempt): Promise<AttemptReport> {
-  const { parallelism, maxParallelism, stateBackend = 'heap', everyMs, intervalMs, end, afterCheckpoints, delayMs } = attempt
+  const {
+    parallelism,
+    maxParallelism,
+    stateBackend = 'heap',
+    everyMs,
+    intervalMs,
+    end,
+    afterCheckpoints,
+    delayMs,
+  } = attempt
   let restored: boolean | undefined
   let completed = 0
   const reached = Promise.withResolvers<void>()

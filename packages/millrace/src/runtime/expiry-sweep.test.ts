@@ -24,7 +24,7 @@ test('of the many steps of a busy slot one in 5 ms takes a slice, until a round 
   assert.deepEqual(sweptAt, [0, 5, 10, 1010, 1015])
 })
 
-test('a slot with nothing else to do is woken 20 times a second in a round, and once a minute between rounds', () => {
+test('a slot with nothing else to do is woken 20 times a second in a round, and rests as long', () => {
   const { sweep, sweptAt, step } = sweepOf(3)
   let nowMs = 0
   for (let wakes = 0; wakes < 5; wakes++) {
@@ -32,5 +32,5 @@ test('a slot with nothing else to do is woken 20 times a second in a round, and 
     assert.ok(sweep.idleDueMs > nowMs, 'it may sleep')
     nowMs = sweep.idleDueMs
   }
-  assert.deepEqual(sweptAt, [0, 50, 100, 60_100, 60_150])
+  assert.deepEqual(sweptAt, [0, 50, 100, 1100, 1150])
 })

@@ -3,7 +3,8 @@
  * expired is never returned anyway, so nothing but memory depends on it.
  *
  * A slice costs 12 to 50 µs on the heap: of a million values 46 to 190 ns each, depending on the cache and on how many go. At one in 5 ms
- * the sweep takes up to 1 % of a busy slot's time and looks at 51,200 entries a second, ten million in 200 s. A slot that has nothing else to do is woken for it, but not as often.
+ * the sweep takes up to 1 % of a busy slot's time and looks at 51,200 entries a second, ten million in 200 s. A slot that has nothing else to
+ * do is woken for it, but not as often.
  */
 import type { StateBackend } from '../state/index.ts'
 
@@ -12,7 +13,6 @@ const SLICE_EVERY_MS = 5
 const IDLE_SLICE_EVERY_MS = 50
 /** Between two rounds over everything: small state is not gone over again and again. */
 const REST_MS = 1000
-const IDLE_REST_MS = 60_000
 
 export class ExpirySweep {
   private readonly backend: StateBackend
@@ -33,6 +33,6 @@ export class ExpirySweep {
 
   /** When a slot that has nothing else to do is to take its next step. */
   get idleDueMs(): number {
-    return this.lastMs + (this.inRound ? IDLE_SLICE_EVERY_MS : IDLE_REST_MS)
+    return this.lastMs + (this.inRound ? IDLE_SLICE_EVERY_MS : REST_MS)
   }
 }

@@ -7,9 +7,11 @@ import type { DiskTable } from './disk-table.ts'
 /** The value of a cell whose entry does not exist. */
 export const ABSENT = Symbol('absent')
 
-/** Of the objects and the places in maps and lists that stand for one cell, beside its value. */
-const CELL_BYTES = 200
-/** Objects take more than their encoding does. */
+/**
+ * Of the objects and the places in maps and lists that stand for one cell, and what a byte of an encoded value comes to as an object. Measured:
+ * numbers 213 bytes in all, small objects and strings 300, objects of 24 fields 430.
+ */
+const CELL_BYTES = 240
 const BYTES_PER_ENCODED = 2
 
 export class DiskCell {

@@ -48,6 +48,8 @@ export abstract class DiskTable {
   protected readonly working: WorkingSet
   protected readonly epochs: Epochs
   protected readonly codec: ValueCodec
+  /** Of the value that was encoded or decoded last: what a new one is taken to have. */
+  private encodedBytes = 0
   /** Entries that exist, in memory or not. */
   protected count = 0
   private dirty: Lists = []
@@ -94,8 +96,9 @@ export abstract class DiskTable {
       if (this.ttl !== undefined) cell.touchedMs = reader.f64le()
       cell.value = this.codec.decode(reader)
       cell.written = 0
-      cell.sizeBytes = cellBytes(stored.length)
+      this.encodedBytes = stored.length
     }
+    cell.sizeBytes = cellBytes(this.encodedBytes)
     this.working.cache.add(cell)
     return cell
   }
@@ -127,9 +130,19 @@ export abstract class DiskTable {
   write(cell: DiskCell, value: unknown): void {
     const taken = this.codec.taken(value)
     this.beforeChange(cell)
-    if (cell.value === ABSENT) this.count++
+    if (cell.value === ABSENT) {
+      this.count++
+      if (this.encodedBytes === 0) this.measure(taken)
+      this.working.cache.resize(cell, cellBytes(this.encodedBytes))
+    }
     cell.value = taken
     this.changed(cell)
+  }
+
+  private measure(value: unknown): void {
+    valueBytes.reset()
+    this.codec.encode(value, valueBytes)
+    this.encodedBytes = valueBytes.length
   }
 
   remove(cell: DiskCell): void {
@@ -211,6 +224,7 @@ export abstract class DiskTable {
       if (this.ttl !== undefined) valueBytes.f64le(cell.touchedMs)
       this.codec.encode(cell.value, valueBytes)
       batch.put(key, valueBytes.view())
+      this.encodedBytes = valueBytes.length
       this.working.cache.resize(cell, cellBytes(valueBytes.length))
       if (cell.written === NEVER) cell.written = 0
     }

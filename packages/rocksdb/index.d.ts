@@ -6,7 +6,8 @@ export interface RocksDb {
   open(path: string, memoryBytes: number): Database
   /** Ends its views too. Closing again does nothing. */
   close(database: Database): void
-  get(database: Database, key: Uint8Array): Uint8Array | undefined
+  /** The length of the value, or -1 when there is none. It is written `into`, if it fits there. */
+  get(database: Database, key: Uint8Array, into: Uint8Array): number
   multiGet(database: Database, view: View | undefined, keys: Uint8Array, count: number): Uint8Array
   write(database: Database, batch: Uint8Array): void
   load(database: Database, batch: Uint8Array): void

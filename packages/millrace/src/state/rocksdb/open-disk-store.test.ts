@@ -113,7 +113,7 @@ for (const kind of KINDS) {
     damage(directory, kind === 'rocksdb' ? '.sst' : '.db')
     assert.throws(
       () => {
-        for (let n = 0; n < 20_000; n++) assert.deepEqual(store.get(keyOf(n)), valueOf(n))
+        for (let n = 0; n < 20_000; n++) assert.ok(Buffer.from(valueOf(n)).equals(store.get(keyOf(n))!))
       },
       { code: 'DISK_STORE_FAILED', message: new RegExp(`${directory}.*damaged.*rebuilds`) },
     )

@@ -6,6 +6,8 @@ export class RocksDbStore implements DiskStore {
   readonly kind = 'rocksdb'
   private readonly native: RocksDb
   private readonly database: Database
+  /** Where values are read to, those that fit. */
+  private readonly buffer = Buffer.alloc(16 * 1024)
 
   /** `directory`: of its own, empty or not there yet. */
   constructor(native: RocksDb, directory: string, memoryBytes: number) {
@@ -14,7 +16,13 @@ export class RocksDbStore implements DiskStore {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.native.get(this.database, key)
+    const { native, database, buffer } = this
+    const length = native.get(database, key, buffer)
+    if (length < 0) return undefined
+    if (length <= buffer.length) return Buffer.from(buffer.subarray(0, length))
+    const value = new Uint8Array(length)
+    native.get(database, key, value)
+    return value
   }
 
   multiGet(keys: Uint8Array, count: number): Uint8Array {

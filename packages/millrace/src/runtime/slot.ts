@@ -36,8 +36,10 @@ import { SnapshotTask } from './snapshot-task.ts'
 
 /** The barrier of the alignment that a slot begins with. No checkpoint has this id. */
 const OPENING = 0
-/** A slice of a snapshot within a step. */
+/** A slice of a snapshot within a step: at least so long, or a share of what the step has taken, or a job with slow records would never be done. */
 const SLICE_MS = 1
+const SLICE_SHARE = 0.25
+const SLICE_MAX_MS = 10
 /** Records wait this long for their page to fill. */
 const FLUSH_MS = 5
 /** A split that is due to be asked whether it is idle may have to wait for its turn. */
@@ -202,7 +204,7 @@ export class Slot {
     this.chainTimes.step(startMs)
     const inSnapshot = this.snapshot !== undefined
     try {
-      return this.work()
+      return this.work(startMs)
     } catch (error) {
       this.fail(error)
       return this.sleep(Infinity)
@@ -213,7 +215,7 @@ export class Slot {
     }
   }
 
-  private work(): 'progress' | 'idle' {
+  private work(startedMs: number): 'progress' | 'idle' {
     const nowMs = (this.clock.nowMs = this.platform.now())
     if (this.requestedWakeMs <= nowMs) this.requestedWakeMs = Infinity
     if (this.hasMail) this.handleMails()
@@ -229,7 +231,8 @@ export class Slot {
     this.deliver()
     const snapshot = this.snapshot
     if (snapshot?.hasWork) {
-      const sliceEndMs = this.platform.monotonic() + SLICE_MS
+      const atMs = this.platform.monotonic()
+      const sliceEndMs = atMs + Math.min(SLICE_MAX_MS, Math.max(SLICE_MS, (atMs - startedMs) * SLICE_SHARE))
       snapshot.slice(() => this.platform.monotonic() >= sliceEndMs)
     } else if (this.flows) this.expirySweep?.step(nowMs)
     // What an alignment held back, timers and pages behind the barrier, is looked at in the next step.

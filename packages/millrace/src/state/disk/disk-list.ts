@@ -19,7 +19,7 @@ export class DiskListTable extends DiskEntriesTable {
 
   override clear(entries: KeyEntries): void {
     super.clear(entries)
-    this.next.delete(entries)
+    this.next.set(entries, 0)
   }
 
   /** -1 of an empty list. */
@@ -27,7 +27,9 @@ export class DiskListTable extends DiskEntriesTable {
     this.saveAll(entries)
     const [from, to] = this.rangeOf(entries)
     const last = new Unpacking(this.working.store.scan(from, to, 1, true))
-    return last.atEnd ? -1 : (this.subAt(entries, last) as number)
+    if (!last.atEnd) return this.subAt(entries, last) as number
+    entries.isComplete = true
+    return -1
   }
 
   protected writeSub(sub: Key | undefined, out: ByteWriter): void {

@@ -328,9 +328,8 @@ describe('what is damaged in the folder of a killed run:', () => {
     assert.deepEqual(readOutput(killed.job, killed.dir), output)
   })
 
-  test('a segment that all snapshots need: nothing starts, and nothing is deleted', async () => {
-    const shared = killed.snapshots.map(({ segments }) => segments).reduce((a, b) => a.filter(file => b.includes(file)))
-    killed.damage(shared.at(-1)!, flip(100))
+  test('the base of every snapshot, often one for all: nothing starts, and nothing is deleted', async () => {
+    for (const base of new Set(killed.snapshots.map(({ segments }) => segments.at(-1)!))) killed.damage(base, flip(100))
     const files = killed.contents()
     const { error } = await killed.finish()
     assert.ok(isMillraceError(error, 'NO_USABLE_SNAPSHOT'), String(error))

@@ -9,10 +9,10 @@ export const ABSENT = Symbol('absent')
 
 /**
  * Of the objects and the places in maps and lists that stand for one cell, and what a byte of an encoded value comes to as an object. Measured:
- * numbers 213 bytes in all, small objects and strings 300, objects of 24 fields 430.
+ * numbers 213 bytes in all, small objects and strings 300, objects of 24 fields 430; and a third of that again, which V8 has not collected yet.
  */
-const CELL_BYTES = 240
-const BYTES_PER_ENCODED = 2
+const CELL_BYTES = 300
+const BYTES_PER_ENCODED = 2.5
 
 export class DiskCell {
   readonly table: DiskTable

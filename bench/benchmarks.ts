@@ -36,5 +36,6 @@ export const MICRO: {
   chain: async ({ events }) => ({ ...(await (await import('./chain.ts')).benchChain(events ?? 4_000_000)) }),
   rows: async ({ events }) => flat((await import('./rows.ts')).benchRows(events ?? 200_000)),
   savepoint: async ({ keys }) => (await import('./savepoint/index.ts')).benchSavepoint(keys ?? 1_000_000),
+  'disk-store': async ({ keys }) => (await import('./disk-store/index.ts')).benchDiskStore(keys ?? 1_000_000),
   codec: async ({ events }) => ({ ...(await import('./codec.ts')).benchCodec(events ?? 1_000_000) }),
 }

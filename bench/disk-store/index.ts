@@ -5,12 +5,12 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { join } from 'node:path'
-
-const KINDS = ['rocksdb', 'sqlite']
+import { loadRocksDb } from '../../packages/millrace/src/state/rocksdb/load-rocksdb.ts'
 
 export async function benchDiskStore(keys: number): Promise<{ readonly [measure: string]: number }> {
+  const kinds = 'native' in loadRocksDb() ? ['rocksdb', 'sqlite'] : ['sqlite']
   const measured: { [measure: string]: number } = {}
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     const program = join(import.meta.dirname, 'workload.ts')
     const env = { ...process.env, MILLRACE_DISK_STORE: kind }
     const { stdout } = await promisify(execFile)(process.execPath, [program, String(keys)], { env })

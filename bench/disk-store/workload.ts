@@ -15,7 +15,7 @@ const VALUE_BYTES = 100
 const BATCH = 256
 const LOAD_BATCH = 1000
 const SCAN_BYTES = 32 * 1024
-const READS = 500_000
+const READS_MAX = 500_000
 const END = new Uint8Array(17).fill(255)
 
 class Workload {
@@ -24,21 +24,23 @@ class Workload {
   private readonly key = Buffer.alloc(16)
   private readonly value = Buffer.alloc(VALUE_BYTES)
   private readonly packing = new Packing()
+  private readonly reads: number
   private drawn = 0
 
   constructor(store: DiskStore, keys: number) {
     this.store = store
     this.keys = keys
+    this.reads = Math.min(READS_MAX, keys)
   }
 
   run(): { readonly [measure: string]: number } {
     return {
       ...this.measure('load', this.keys, () => this.load()),
-      ...this.measure('get', READS, () => this.get()),
-      ...this.measure('multiGet', READS, () => this.multiGet()),
+      ...this.measure('get', this.reads, () => this.get()),
+      ...this.measure('multiGet', this.reads, () => this.multiGet()),
       ...this.measure('write', this.keys, () => this.write()),
-      ...this.measure('getAfter', READS, () => this.get()),
-      ...this.measure('multiGetAfter', READS, () => this.multiGet()),
+      ...this.measure('getAfter', this.reads, () => this.get()),
+      ...this.measure('multiGetAfter', this.reads, () => this.multiGet()),
       ...this.measure('scan', this.keys, () => this.scan()),
       diskMb: Math.round(this.store.usage().diskBytes / 1e6),
       peakRssMb: statusMb('VmHWM'),
@@ -70,14 +72,14 @@ class Workload {
   }
 
   private get(): void {
-    for (let i = 0; i < READS; i++) {
+    for (let i = 0; i < this.reads; i++) {
       if (this.store.get(this.draw())?.length !== VALUE_BYTES) throw new Error('a value is wrong')
     }
   }
 
   private multiGet(): void {
     const { packing } = this
-    for (let i = 0; i < READS; i += BATCH) {
+    for (let i = 0; i < this.reads; i += BATCH) {
       packing.reset()
       for (let k = 0; k < BATCH; k++) packing.string(this.draw())
       if (this.store.multiGet(packing.bytes, BATCH).length !== BATCH * (VALUE_BYTES + 4))

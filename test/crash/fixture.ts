@@ -9,6 +9,7 @@ import { basename, join } from 'node:path'
 import { after } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { Failpoint } from '../../packages/millrace/src/base/failpoint.ts'
+import { loadRocksDb } from '../../packages/millrace/src/state/rocksdb/load-rocksdb.ts'
 import { localStorage } from '../../packages/millrace/src/store/local/index.ts'
 import { MAX_LAYERS } from '../../packages/millrace/src/snapshot/merge-policy.ts'
 import { fsck } from '../../packages/millrace/src/snapshot/fsck.ts'
@@ -153,6 +154,10 @@ export function jobFile(job: CrashJob): string {
 }
 
 /** The command that runs the job in a directory. */
+/** Where there is no RocksDB, SQLite is asked for: a job that has to fall back on it says so, and these say nothing. */
+const DISK_STORE: { readonly [name: string]: string } =
+  'missing' in loadRocksDb() ? { MILLRACE_DISK_STORE: 'sqlite' } : {}
+
 export function commandOf(job: CrashJob, dir: string, options: ChildOptions = {}): CrashCommand {
   const all: ChildOptions = { everyMs: 2, ...options }
   return {
@@ -160,7 +165,7 @@ export function commandOf(job: CrashJob, dir: string, options: ChildOptions = {}
     args: [jobFile(job), JSON.stringify(all)],
     cwd: dir,
     // Hundreds of processes that load the same modules: each starts in a quarter of the time.
-    env: { NODE_COMPILE_CACHE: join(tmpdir(), 'millrace-crash-compile-cache') },
+    env: { NODE_COMPILE_CACHE: join(tmpdir(), 'millrace-crash-compile-cache'), ...DISK_STORE },
   }
 }
 

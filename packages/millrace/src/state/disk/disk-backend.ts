@@ -27,8 +27,8 @@ import {
   type StateOptions,
 } from '../declarations.ts'
 import { enforcedSchema } from '../enforced-schema.ts'
-import { EntryGroup, PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
-import { EntrySorter } from '../entries/entry-sorter.ts'
+import { PUT, PUT_WITH_TOUCH, TOMBSTONE } from '../entries/entry-group.ts'
+import { SnapshotWalk } from '../entries/snapshot-walk.ts'
 import { EventClock } from '../event-clock.ts'
 import { KeyContext } from '../key-context.ts'
 import { ttlOf, type Ttl } from '../ttl.ts'
@@ -45,19 +45,7 @@ import { AllEntries, ChangedEntries, type StoredEntries } from './stored-entries
 import { AccumulatorCodec, ANY_VALUE, RowCodec, type ValueCodec } from './value-codec.ts'
 import { ENTRIES, WorkingSet } from './working-set.ts'
 
-const FIRST_ENTRIES = 512
-const SORT_ENTRIES = 1024
-const EMPTY_GROUPS_PER_STEP = 512
 const LOAD_BYTES = 256 * 1024
-
-interface Walk {
-  group: number
-  table: number
-  phase: 'collect' | 'sort' | 'emit'
-  /** Of the entries of the group in memory: the next one. */
-  at: number
-  readonly stored: StoredEntries
-}
 
 export interface DiskBackendOptions {
   readonly maxParallelism: number
@@ -75,16 +63,19 @@ export class DiskBackend implements StateBackend {
   private readonly working: WorkingSet
   private readonly tables: DiskTable[] = []
   private readonly byId = new Map<StateId, DiskTable>()
-  private readonly group = new EntryGroup(FIRST_ENTRIES)
-  private readonly sorter = new EntrySorter()
   private readonly expirySweep: DiskSweep
   /** Epoch of each checkpoint that may still become, or is, a base. */
   private readonly epochOf = new Map<number, number>()
-  private walk: Walk | undefined
+  private readonly walk: SnapshotWalk<DiskTable>
+  /** Of the entries that are collected where the walk stands: how many were handed on. */
+  private emitted = 0
+  /** What the snapshot being written takes from the store. */
+  private stored: StoredEntries | undefined
 
   constructor(options: DiskBackendOptions) {
     this.options = options
     this.working = new WorkingSet(options.store, options.cacheBytes)
+    this.walk = new SnapshotWalk(this.tables, options.maxParallelism)
     this.expirySweep = new DiskSweep(this.working, this.tables, options.maxParallelism)
   }
 
@@ -136,78 +127,48 @@ export class DiskBackend implements StateBackend {
     this.epochOf.set(request.checkpointId, frozen)
     for (const table of this.tables) table.freeze(frozen)
     const view = working.view!
-    const stored = request.full ? new AllEntries(view) : new ChangedEntries(view, base, frozen)
-    this.walk = { group: 0, table: 0, phase: 'collect', at: 0, stored }
+    this.stored = request.full ? new AllEntries(view) : new ChangedEntries(view, base, frozen)
   }
 
   collect(consumer: EntryConsumer, maxEntries: number): boolean {
-    const walk = this.walk
-    assert(walk !== undefined, 'a snapshot was begun')
-    if (this.tables.length > 0) {
-      for (let steps = 0; steps < EMPTY_GROUPS_PER_STEP; steps++) {
-        if (walk.group === this.options.maxParallelism) break
-        if (!this.advance(walk, consumer, maxEntries)) return false
-      }
-      if (walk.group < this.options.maxParallelism) return false
-    }
+    const { walk, stored } = this
+    assert(stored !== undefined, 'a snapshot was begun')
+    const emit = () => this.emit(stored, consumer, maxEntries)
+    if (!walk.advance(maxEntries, emit, () => this.isStoredHere(stored))) return false
     this.thaw()
     return true
   }
 
-  /** True if a table's key group was finished without anything to write. */
-  private advance(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
-    const { group, sorter } = this
-    switch (walk.phase) {
-      case 'collect':
-        if (!this.tables[walk.table].collect(walk.group, group, maxEntries)) return false
-        if (group.count === 0) {
-          if (this.isStoredHere(walk)) {
-            walk.phase = 'emit'
-            return false
-          }
-          this.next(walk)
-          return true
-        }
-        sorter.begin(group)
-        walk.phase = 'sort'
-        return false
-      case 'sort':
-        if (sorter.step(SORT_ENTRIES)) walk.phase = 'emit'
-        return false
-      case 'emit':
-        if (this.emit(walk, consumer, maxEntries)) this.next(walk)
-        return false
-    }
-  }
-
   /** Merges about `maxEntries` from memory and store; true once the state's key group is done. */
-  private emit(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
-    const { group } = this
+  private emit(stored: StoredEntries, consumer: EntryConsumer, maxEntries: number): boolean {
+    const { entries } = this.walk
     const { full } = this.working.epochs
-    const { stored } = walk
     for (; maxEntries > 0; maxEntries--) {
-      const inStore = this.isStoredHere(walk)
-      if (walk.at === group.count && !inStore) return true
-      const order =
-        walk.at === group.count
-          ? 1
-          : inStore
-            ? group.compareKey(walk.at, stored.keyBytes, stored.keyStart, stored.keyEnd)
-            : -1
-      if (order > 0) this.emitStored(walk, consumer)
+      const inStore = this.isStoredHere(stored)
+      const inMemory = this.emitted < entries.count
+      if (!inMemory && !inStore) {
+        this.emitted = 0
+        return true
+      }
+      let order = inMemory ? -1 : 1
+      if (inMemory && inStore) {
+        order = entries.compareKey(this.emitted, stored.keyBytes, stored.keyStart, stored.keyEnd)
+      }
+      if (order > 0) this.emitStored(stored, consumer)
       else {
         // In a full snapshot a tombstone only says that what the store has does not count.
-        if (!group.isRepeated(walk.at) && !(full && group.isTombstone(walk.at))) group.hand(walk.at, consumer)
-        walk.at++
+        const counts = !entries.isRepeated(this.emitted) && !(full && entries.isTombstone(this.emitted))
+        if (counts) entries.hand(this.emitted, consumer)
+        this.emitted++
       }
       if (order >= 0) stored.next()
     }
     return false
   }
 
-  private emitStored({ table, stored }: Walk, consumer: EntryConsumer): void {
+  private emitStored(stored: StoredEntries, consumer: EntryConsumer): void {
     const { op, keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = stored
-    if (op === TOMBSTONE || this.tables[table].ttl === undefined) {
+    if (op === TOMBSTONE || this.walk.table.ttl === undefined) {
       consumer.add(op, keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd, 0)
       return
     }
@@ -216,20 +177,9 @@ export class DiskBackend implements StateBackend {
     consumer.add(touchedOp, keyBytes, keyStart, keyEnd, valueBytes, valueStart + TOUCH_BYTES, valueEnd, touchedMs)
   }
 
-  private isStoredHere({ group, table, stored }: Walk): boolean {
-    if (stored.atEnd) return false
-    const { keyBytes, keyStart: at } = stored
-    if (((keyBytes[at] << 8) | keyBytes[at + 1]) !== group) return false
-    return ((keyBytes[at + 2] << 8) | keyBytes[at + 3]) === this.tables[table].stateId
-  }
-
-  private next(walk: Walk): void {
-    this.group.reset()
-    walk.at = 0
-    walk.phase = 'collect'
-    if (++walk.table < this.tables.length) return
-    walk.table = 0
-    walk.group++
+  private isStoredHere({ atEnd, keyBytes, keyStart: at }: StoredEntries): boolean {
+    if (atEnd || ((keyBytes[at] << 8) | keyBytes[at + 1]) !== this.walk.group) return false
+    return ((keyBytes[at + 2] << 8) | keyBytes[at + 3]) === this.walk.table.stateId
   }
 
   abandoned(): void {
@@ -237,8 +187,9 @@ export class DiskBackend implements StateBackend {
   }
 
   private thaw(): void {
-    this.walk = undefined
-    this.group.reset()
+    this.walk.reset()
+    this.emitted = 0
+    this.stored = undefined
     this.working.thaw()
     for (const table of this.tables) table.thaw()
   }

@@ -12,7 +12,7 @@ import { flatten } from '../entries/flatten.ts'
 import type { KeyContext } from '../key-context.ts'
 import { ABSENT, type DiskCell } from './disk-cell.ts'
 import { DiskTable } from './disk-table.ts'
-import { Unpacking } from './packed.ts'
+import { keyAfter, Unpacking } from './packed.ts'
 
 /** Of what an iteration reads in one go, and of entries that stay in memory because they were. */
 const PIECE_BYTES = 32 * 1024
@@ -195,11 +195,8 @@ export abstract class DiskEntriesTable extends DiskTable {
           if (this.exists(cell)) yield withValues ? [sub, this.read(cell)] : sub
         }
       }
-      // Behind the last key: what comes right after it is the key and a zero byte.
-      const from = new Uint8Array(last.length + 1)
-      from.set(last)
       this.saveAll(entries)
-      piece = new Unpacking(this.working.store.scan(from, to, PIECE_BYTES))
+      piece = new Unpacking(this.working.store.scan(keyAfter(last), to, PIECE_BYTES))
     }
   }
 

@@ -5,7 +5,7 @@
 import { ByteReader, ByteWriter } from '../../codec/index.ts'
 import { ABSENT } from './disk-cell.ts'
 import { type DiskTable, TOUCH_BYTES } from './disk-table.ts'
-import { Unpacking } from './packed.ts'
+import { keyAfter, Unpacking } from './packed.ts'
 import { ENTRIES, type WorkingSet } from './working-set.ts'
 
 /** Of a small entry in the store, key and value: how much is read in one call is told in bytes. */
@@ -72,11 +72,7 @@ export class DiskSweep {
       count++
       if (table.ttl!.isExpired(touch.f64le())) table.expire(last, working.pending)
     }
-    if (count > 0) {
-      // Right behind the last key comes the same with a zero byte.
-      this.from = new Uint8Array(last.length + 1)
-      this.from.set(last)
-    }
+    if (count > 0) this.from = keyAfter(last)
     return count
   }
 

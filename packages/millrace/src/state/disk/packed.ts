@@ -57,6 +57,13 @@ export class Packing {
   }
 }
 
+/** The first key that can come behind one: the same with a zero byte. */
+export function keyAfter(key: Uint8Array): Uint8Array {
+  const after = new Uint8Array(key.length + 1)
+  after.set(key)
+  return after
+}
+
 /** Walks packed strings: `next` stands before the first, `[start, end)` of `bytes` is the one it stands at. */
 export class Unpacking {
   start = 0

@@ -5,7 +5,7 @@
 import { ByteReader } from '../../codec/index.ts'
 import { PUT, TOMBSTONE } from '../entries/entry-group.ts'
 import type { DiskView } from './disk-store.ts'
-import { Packing, Unpacking } from './packed.ts'
+import { keyAfter, Packing, Unpacking } from './packed.ts'
 import { changedFrom, ENTRIES } from './working-set.ts'
 
 const PIECE_BYTES = 32 * 1024
@@ -65,11 +65,7 @@ class Range {
   }
 
   private read(): boolean {
-    if (this.keyEnd > 0) {
-      // Right behind the last key comes the same with a zero byte.
-      this.from = new Uint8Array(this.keyEnd - this.keyStart + 1)
-      this.from.set(this.bytes.subarray(this.keyStart, this.keyEnd))
-    }
+    if (this.keyEnd > 0) this.from = keyAfter(this.bytes.subarray(this.keyStart, this.keyEnd))
     this.piece = new Unpacking(this.view.scan(this.from, this.to, PIECE_BYTES))
     return !this.piece.atEnd
   }

@@ -32,20 +32,13 @@ import { ttlOf, type Ttl } from '../ttl.ts'
 import type { Adapt } from '../value-adapter.ts'
 import { AccumulatorTable, TypedAggregatingState, TypedWindowStore } from './accumulator-table.ts'
 import { CellTable, type SnapshotTable } from './cell-table.ts'
-import { EntryGroup } from '../entries/entry-group.ts'
-import { EntrySorter } from '../entries/entry-sorter.ts'
 import { Epochs } from '../entries/epochs.ts'
+import { SnapshotWalk } from '../entries/snapshot-walk.ts'
 import { HeapListState, ListTable } from './list-table.ts'
 import { CellWindowStore, HeapMapState, MapTable } from './map-table.ts'
 import { SchemaTable, TypedReducingState, TypedValueState } from './schema-table.ts'
 import { TimerTable } from './timer-table.ts'
 import { HeapAggregatingState, HeapReducingState, HeapValueState, ValueTable } from './value-table.ts'
-
-interface Walk {
-  group: number
-  table: number
-  phase: 'collect' | 'sort' | 'emit'
-}
 
 export class HeapBackend implements StateBackend {
   readonly kind = 'heap'
@@ -54,15 +47,14 @@ export class HeapBackend implements StateBackend {
   private readonly epochs = new Epochs()
   private readonly tables: SnapshotTable[] = []
   private readonly byId = new Map<StateId, { table: SnapshotTable; keys: KeyContext }>()
-  private readonly group = new EntryGroup(FIRST_ENTRIES)
-  private readonly sorter = new EntrySorter()
   /** Epoch of each checkpoint that may still become, or is, a base. */
   private readonly epochOf = new Map<number, number>()
-  private walk: Walk | undefined
+  private readonly walk: SnapshotWalk<SnapshotTable>
 
   constructor(maxParallelism: number, clock: { readonly nowMs: number }) {
     this.maxParallelism = maxParallelism
     this.clock = clock
+    this.walk = new SnapshotWalk(this.tables, maxParallelism)
   }
 
   keyedStates(operator: string, record?: { readonly timestamp: number }): KeyedStates {
@@ -116,56 +108,14 @@ export class HeapBackend implements StateBackend {
     epochs.active = true
     this.epochOf.set(request.checkpointId, epochs.frozen)
     for (const table of this.tables) table.freeze(epochs.frozen)
-    this.walk = { group: 0, table: 0, phase: 'collect' }
   }
 
   collect(consumer: EntryConsumer, maxEntries: number): boolean {
-    const walk = this.walk
-    assert(walk !== undefined, 'a snapshot was begun')
-    if (this.tables.length > 0) {
-      // A table without entries in a key group costs a step of its own: count it, so that empty ones stay bounded too.
-      for (let steps = 0; steps < EMPTY_GROUPS_PER_STEP; steps++) {
-        if (walk.group === this.maxParallelism) break
-        if (!this.advance(walk, consumer, maxEntries)) return false
-      }
-      if (walk.group < this.maxParallelism) return false
-    }
+    const { walk, epochs } = this
+    assert(epochs.active, 'a snapshot was begun')
+    if (!walk.advance(maxEntries, () => walk.entries.emit(consumer, maxEntries), nothingElse)) return false
     this.thaw()
     return true
-  }
-
-  /** True if a table's key group was finished without anything to write. */
-  private advance(walk: Walk, consumer: EntryConsumer, maxEntries: number): boolean {
-    const table = this.tables[walk.table]
-    switch (walk.phase) {
-      case 'collect': {
-        const done = table.collect(walk.group, this.group, maxEntries)
-        if (!done) return false
-        if (this.group.count === 0) {
-          this.next(walk)
-          return true
-        }
-        this.sorter.begin(this.group)
-        walk.phase = 'sort'
-        return false
-      }
-      case 'sort':
-        if (this.sorter.step(SORT_ENTRIES)) walk.phase = 'emit'
-        return false
-      case 'emit':
-        if (this.group.emit(consumer, maxEntries)) {
-          this.group.reset()
-          this.next(walk)
-        }
-        return false
-    }
-  }
-
-  private next(walk: Walk): void {
-    walk.phase = 'collect'
-    if (++walk.table < this.tables.length) return
-    walk.table = 0
-    walk.group++
   }
 
   abandoned(): void {
@@ -173,8 +123,7 @@ export class HeapBackend implements StateBackend {
   }
 
   private thaw(): void {
-    this.walk = undefined
-    this.group.reset()
+    this.walk.reset()
     this.epochs.active = false
     for (const table of this.tables) table.thaw()
   }
@@ -218,10 +167,7 @@ function expires(table: SnapshotTable): table is CellTable {
   return table instanceof CellTable && table.ttl !== undefined
 }
 
-const EMPTY_GROUPS_PER_STEP = 512
-const FIRST_ENTRIES = 512
-/** Entries that a step of sorting looks at: about 10 µs. */
-const SORT_ENTRIES = 1024
+const nothingElse = () => false
 
 class HeapKeyedStates implements KeyedStates {
   readonly keys: KeyContext

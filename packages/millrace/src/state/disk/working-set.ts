@@ -29,7 +29,8 @@ export class WorkingSet {
   /** The store as it was at the barrier; undefined while no snapshot is written. */
   view: DiskView | undefined
   private readonly batch = new Packing()
-  private hasChanged = false
+  /** The last epoch that CHANGED has keys of. */
+  private changedEpoch = 0
 
   constructor(store: DiskStore, cacheBytes: number) {
     this.store = store
@@ -59,7 +60,7 @@ export class WorkingSet {
     changedKey.u32be(epoch)
     changedKey.raw(segmentKey)
     into.put(changedKey.view(), NOTHING)
-    this.hasChanged = true
+    this.changedEpoch = Math.max(this.changedEpoch, epoch)
   }
 
   freeze({ full }: SnapshotRequest, base: number): void {
@@ -79,8 +80,10 @@ export class WorkingSet {
   }
 
   published(epoch: number): void {
+    // A range that is deleted costs every read a little: none without need.
+    const hasChanged = this.changedEpoch > this.publishedEpoch
     this.publishedEpoch = epoch
-    if (!this.hasChanged) return
+    if (!hasChanged) return
     this.flush()
     this.store.deleteRange(changedFrom(0), changedFrom(epoch + 1))
   }
